@@ -1,0 +1,93 @@
+"""Every error the exchange or the harness raises.
+
+PayerExchangeError            the exchange or the harness could not go on
+├── SettingsError             a settings file, key or value is wrong
+├── TargetError               the other payer answered wrongly; carries request, response, elapsed
+│   ├── TargetUnreachable     no connection could be made
+│   ├── TargetTimeout         a connection was made, and nothing came in time
+│   └── OutcomeReturned       the answer was a FHIR OperationOutcome
+├── ConsentRefused            the responding payer cannot honour the Consent
+├── NoMatch                   no member fits
+├── ManyMatches               more than one member fits
+├── TokenRefused              the authorization server refused the client
+├── ExportFailed              the export ended with an error, or its files are not what was promised
+├── RecordRejected            a resource cannot be stored as it is
+└── BadRequest                what a caller sent breaks a rule of the operation
+
+A verdict on a target is no error of the harness: that is `CheckFailed` in `steps`.
+No message holds a member's name, identifier or date, or a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class PayerExchangeError(Exception):
+    """The exchange or the harness could not go on."""
+
+
+class SettingsError(PayerExchangeError):
+    """A settings file, key or value is wrong; the message names file, section and nearest key."""
+
+
+class TargetError(PayerExchangeError):
+    """The other payer answered in a way the exchange cannot use."""
+
+    def __init__(self, message: str, *, status: int | None = None, elapsed_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.elapsed_s = elapsed_s
+
+
+class TargetUnreachable(TargetError):  # noqa: N818 - the names are the field's words, not suffixes
+    """No connection to the other payer could be made."""
+
+
+class TargetTimeout(TargetError):  # noqa: N818
+    """The other payer took the connection and did not answer in time."""
+
+
+class OutcomeReturned(TargetError):  # noqa: N818
+    """The other payer answered with an OperationOutcome."""
+
+
+class ConsentRefused(TargetError):  # noqa: N818
+    """The responding payer found the member and cannot honour the Consent."""
+
+
+class NoMatch(TargetError):  # noqa: N818
+    """The responding payer knows no such member."""
+
+
+class ManyMatches(TargetError):  # noqa: N818
+    """The responding payer found more than one such member."""
+
+
+class TokenRefused(TargetError):  # noqa: N818
+    """The authorization server refused the client or its assertion."""
+
+
+class ExportFailed(TargetError):  # noqa: N818
+    """The export ended in an error, or its files are not what the manifest promised."""
+
+
+class RecordRejected(PayerExchangeError):  # noqa: N818
+    """A resource cannot be stored as it is."""
+
+
+@dataclass
+class BadRequest(PayerExchangeError):  # noqa: N818
+    """What a caller sent breaks a rule; rendered as an OperationOutcome.
+
+    `status` is the HTTP status, `code` the issue type, `expression` the FHIRPath of the element.
+    """
+
+    message: str
+    status: int = 400
+    code: str = "invalid"
+    expression: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message

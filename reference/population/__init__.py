@@ -1,0 +1,5 @@
+"""Synthetic members with truth tables: deterministic by seed, date and member index.
+
+Nobody here is real: the HTEST label, never-issued social security numbers, example domains and
+555-01xx telephone numbers say so in the data itself.
+"""

@@ -1,0 +1,58 @@
+"""Opening the database of a payer: SQLite by default, PostgreSQL by URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from ..errors import SettingsError
+
+# WAL lets readers go on while one writer writes; NORMAL loses at most the last transactions of a
+# power cut, never consistency; five seconds is how long a writer waits for another.
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",
+)
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine for the URL, a SQLAlchemy URL or the plain `postgresql://` form.
+
+    Raises SettingsError when the URL cannot be read or its driver is not installed.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    try:
+        parsed = make_url(url)
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SettingsError(
+            "The database URL cannot be read. Give sqlite:///FILE or postgresql://USER@HOST/NAME."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"The database driver {error.name} is missing. "
+            "Install payer-exchange with its extra: pip install 'payer-exchange[postgresql]'."
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
+def open_data_dir(data_dir: Path, name: str) -> Engine:
+    """Return an engine for the SQLite file `name`.sqlite in a folder, which is made if missing."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    return open_database(f"sqlite:///{data_dir / name}.sqlite")
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()

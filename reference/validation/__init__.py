@@ -1,0 +1,1 @@
+"""Profile tables, the compiler that makes them, and the validator."""
