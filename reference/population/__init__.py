@@ -3,3 +3,8 @@
 Nobody here is real: the HTEST label, never-issued social security numbers, example domains and
 555-01xx telephone numbers say so in the data itself.
 """
+
+from .people import Address, Enrolment, Name, Person
+from .population import DEFAULT_AS_OF, Population
+
+__all__ = ["DEFAULT_AS_OF", "Address", "Enrolment", "Name", "Person", "Population"]
