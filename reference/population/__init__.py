@@ -4,7 +4,17 @@ Nobody here is real: the HTEST label, never-issued social security numbers, exam
 555-01xx telephone numbers say so in the data itself.
 """
 
+from .adversarial import AdversarialRequest, adversarial_requests
 from .people import Address, Enrolment, Name, Person
 from .population import DEFAULT_AS_OF, Population
 
-__all__ = ["DEFAULT_AS_OF", "Address", "Enrolment", "Name", "Person", "Population"]
+__all__ = [
+    "DEFAULT_AS_OF",
+    "Address",
+    "AdversarialRequest",
+    "Enrolment",
+    "Name",
+    "Person",
+    "Population",
+    "adversarial_requests",
+]

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .dice import Dice
 from .vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from .dice import Dice
     from .vocabulary import Culture
 
 BLOCK = 12

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import date
 
 MEMBER_ID_SYSTEM = "https://responding-payer.example.org/member-id"
 PATIENT_ID_SYSTEM = "https://responding-payer.example.org/patient-id"
@@ -182,7 +184,7 @@ class Person:
             "subscriberId": enrolment.subscriber_id,
             "beneficiary": {"reference": f"Patient/{self.patient_id}"},
             "dependent": self.dependent,
-            "relationship": {"coding": [{"system": _RELATIONSHIP, "code": self.relationship}]},
+            "relationship": subscriber_relationship(self.relationship),
             "period": _period(enrolment.start, enrolment.end),
             "payor": [
                 {
@@ -192,8 +194,8 @@ class Person:
                 }
             ],
             "class": [
-                _coverage_class("group", enrolment.group, "Employer group"),
-                _coverage_class("plan", enrolment.plan, f"Plan {enrolment.plan}"),
+                coverage_class("group", enrolment.group, "Employer group"),
+                coverage_class("plan", enrolment.plan, f"Plan {enrolment.plan}"),
             ],
         }
 
@@ -259,7 +261,13 @@ def _period(start: date | None, end: date | None) -> dict[str, str]:
     return period
 
 
-def _coverage_class(kind: str, value: str, name: str) -> dict[str, Any]:
+def subscriber_relationship(code: str) -> dict[str, Any]:
+    """Return how the member stands to the subscriber."""
+    return {"coding": [{"system": _RELATIONSHIP, "code": code}]}
+
+
+def coverage_class(kind: str, value: str, name: str) -> dict[str, Any]:
+    """Return one class of a Coverage: its group or its plan."""
     return {
         "type": {"coding": [{"system": _COVERAGE_CLASS, "code": kind}]},
         "value": value,
