@@ -142,15 +142,31 @@ def alike(one: str, other: str) -> bool:
 
 
 def crosswise(one: Name, other: Name) -> bool:
-    """Return whether given and family names stand in each other's place, exactly."""
-    if not (one.given and one.family):
+    """Return whether given and family names stand in each other's place, exactly.
+
+    A middle name may be missing: whoever fills the fields the wrong way round has only two.
+    """
+    return _stands_for(one.given, other.family, one.family, other.given) or _stands_for(
+        other.given, one.family, other.family, one.given
+    )
+
+
+def _stands_for(
+    given: tuple[str, ...],
+    their_family: tuple[str, ...],
+    family: tuple[str, ...],
+    their_given: tuple[str, ...],
+) -> bool:
+    if not given or not family or "".join(given) != "".join(their_family):
         return False
-    first, second = "".join(one.given), "".join(one.family)
-    return first == "".join(other.family) and second == "".join(other.given)
+    name = "".join(family)
+    return name in ("".join(their_given), *their_given[:1])
 
 
 def same_payor(card: Card, held: Card) -> bool:
     """Return False only when both name their payor in one system, and differ."""
+    if card.payors == held.payors:
+        return True
     systems = {system for system, _ in card.payors} & {system for system, _ in held.payors}
     return all(_values(card.payors, system) & _values(held.payors, system) for system in systems)
 

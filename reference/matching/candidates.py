@@ -33,14 +33,17 @@ def ids_of(request: MatchRequest) -> tuple[Identifier, ...]:
     return tuple(dict.fromkeys((*request.card.member_ids, *request.person.member_ids)))
 
 
-def open_candidates(request: MatchRequest, registry: Registry) -> Candidates:
-    """Return the members that the ids lead to; the sender's Coverage.id is never one of them.
+def open_candidates(
+    request: MatchRequest, registry: Registry, ids: tuple[Identifier, ...]
+) -> Candidates:
+    """Return the members that these ids and the subscriber id lead to.
 
-    An id the registry does not know says nothing. All that it knows must lead to the same
-    person: the right person with a sibling's card is refused, not helped.
+    The sender's Coverage.id is its own and opens nothing. An id the registry does not know says
+    nothing. All that it knows must lead to the same person: the right person with a sibling's
+    card is refused, not helped.
     """
     found = Candidates()
-    for system, value in ids_of(request):
+    for system, value in ids:
         members = registry.by_member_id(system, value)
         if members:
             found = _narrowed(found, members, own=True)

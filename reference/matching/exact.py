@@ -32,7 +32,7 @@ class Exact:
             return Decision(Outcome.REFUSED, reason="too-many-ids")
         if not ids and not req.card.subscriber_id:
             return Decision(Outcome.NONE, reason="no-id")
-        found = open_candidates(req, registry)
+        found = open_candidates(req, registry, ids)
         if not found.members:
             return Decision(Outcome.NONE, reason="id-conflict" if found.conflict else "id-unknown")
         equal = [member for member in found.members if _is_equal(req, member)]

@@ -72,6 +72,8 @@ def tokens_of(texts: Iterable[Any]) -> tuple[str, ...]:
 
 def identifier(text: Any) -> str:
     """Return an identifier without case, spaces and punctuation; empty when it is none."""
+    if isinstance(text, str) and text.isascii() and text.isalnum() and len(text) <= LONGEST:
+        return text.upper()
     return "".join(tokens(text)).upper()
 
 

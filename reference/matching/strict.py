@@ -73,6 +73,9 @@ class Likeness:
         )
 
 
+_UNLIKE = Likeness(Birth.DIFFERENT, Given.DIFFERENT, Family.DIFFERENT, Sex.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """A member, the grade reached, and the likeness that reached it."""
@@ -113,7 +116,7 @@ class Strict:
             return _TOO_MANY
         if not ids and not req.card.subscriber_id:
             return _NO_ID
-        found = open_candidates(req, registry)
+        found = open_candidates(req, registry, ids)
         if found.conflict:
             return _CONFLICT
         if not found.members:
@@ -145,12 +148,10 @@ class _Judgement:
         self._found = found
 
     def decision(self) -> Decision:
-        insured = [m for m in self._found.members if self._card_fits(m, same_payor)]
-        if not insured:
-            return Decision(Outcome.NONE, reason="other-payor")
-        covered = [m for m in insured if self._card_fits(m, _same_cover)]
+        covered = [m for m in self._found.members if self._card_fits(m, _same_cover)]
         if not covered:
-            return Decision(Outcome.NONE, reason="coverage-differs")
+            insured = any(self._card_fits(m, same_payor) for m in self._found.members)
+            return Decision(Outcome.NONE, reason="coverage-differs" if insured else "other-payor")
         exact = [fit for fit in map(self._exact_fit, covered) if fit]
         if len(exact) == 1 and len(covered) == 1:
             return self._match(exact[0])
@@ -174,7 +175,8 @@ class _Judgement:
         return Decision(Outcome.MATCH, fit.member.key, "", evidence)
 
     def _seen(self, fits: Sequence[Fit]) -> tuple[str, ...]:
-        return fits[0].likeness.evidence(self._found.own) if len(fits) == 1 else ()
+        compared = [fit for fit in fits if fit.likeness is not _UNLIKE]
+        return compared[0].likeness.evidence(self._found.own) if len(compared) == 1 else ()
 
     def _household(self) -> list[Member]:
         """Everybody insured with any candidate, the candidates included, each once."""
@@ -203,15 +205,71 @@ class _Judgement:
         return None
 
     def _fit(self, member: Member, household: Sequence[Member]) -> Fit:
+        birth = compare_birth(self._person.birth_date, member.person.birth_date)
+        if birth is Birth.DIFFERENT:
+            return Fit(member, Grade.REFUSED, _UNLIKE)
         sure = not self._born_together(member, household)
         fits = [
             Fit(member, _grade(likeness, self._found.own, sure), likeness)
             for likeness in self._likenesses(member)
         ]
-        nothing = Likeness(Birth.DIFFERENT, Given.DIFFERENT, Family.DIFFERENT, Sex.UNKNOWN)
-        return max(fits, key=_rank, default=Fit(member, Grade.REFUSED, nothing))
+        return max(fits, key=_rank, default=Fit(member, Grade.REFUSED, _UNLIKE))
 
     def _likenesses(self, member: Member) -> list[Likeness]:
+        return [
+            _likeness(self._person, member.person, one, other, self._given(one, other))
+            for one in _borne(self._person)
+            for other in _borne(member.person)
+        ]
+
+    def _given(self, one: Name, other: Name) -> Given:
+        return self._strategy.compare_given(one, other, self._registry)
+
+    def _born_together(self, member: Member, household: Sequence[Member]) -> bool:
+        """Multiple births are often not recorded; two birthdays on one card tell as well."""
+        if self._person.multiple_birth or member.person.multiple_birth:
+            return True
+        born = member.person.birth_date
+        return any(m.key != member.key and m.person.birth_date == born for m in household)
+
+    def _is_doubted(self, winner: Member, household: Sequence[Member]) -> bool:
+        return any(m.key != winner.key and self._could_be_meant(m) for m in household)
+
+    def _could_be_meant(self, member: Member) -> bool:
+        """Same birth date and any agreement of given names, established names included."""
+        if compare_birth(self._person.birth_date, member.person.birth_date) is not Birth.SAME:
+            return False
+        return any(
+            compare_given(one.given, other.given, _nobodys_name) is not Given.DIFFERENT
+            for one in _borne(self._person)
+            for other in _borne(member.person)
+        )
+
+
+def _nobodys_name(_given: str) -> bool:
+    return False
+
+
+def _same_cover(card: Card, held: Card) -> bool:
+    return same_payor(card, held) and same_plan(card, held)
+
+
+def _rank(fit: Fit) -> tuple[int, ...]:
+    return fit.grade, fit.likeness.given, fit.likeness.family
+
+
+def _borne(person: Person) -> tuple[Name, ...]:
+    """Return the names, a maiden name without a given name taking it from the name borne now."""
+    if all(name.given for name in person.names):
+        return person.names
+    given = next((name.given for name in person.names if name.given), ())
+    return tuple(
+        name if name.given else Name(given, name.family, name.generation, name.previous)
+        for name in person.names
+    )
+
+
+def _likenesses(self, member: Member) -> list[Likeness]:
         return [
             _likeness(self._person, member.person, one, other, self._given(one, other))
             for one in _borne(self._person)
