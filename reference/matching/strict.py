@@ -269,58 +269,6 @@ def _borne(person: Person) -> tuple[Name, ...]:
     )
 
 
-def _likenesses(self, member: Member) -> list[Likeness]:
-        return [
-            _likeness(self._person, member.person, one, other, self._given(one, other))
-            for one in _borne(self._person)
-            for other in _borne(member.person)
-        ]
-
-    def _given(self, one: Name, other: Name) -> Given:
-        return self._strategy.compare_given(one, other, self._registry)
-
-    def _born_together(self, member: Member, household: Sequence[Member]) -> bool:
-        """Multiple births are often not recorded; two birthdays on one card tell as well."""
-        if self._person.multiple_birth or member.person.multiple_birth:
-            return True
-        born = member.person.birth_date
-        return any(m.key != member.key and m.person.birth_date == born for m in household)
-
-    def _is_doubted(self, winner: Member, household: Sequence[Member]) -> bool:
-        return any(m.key != winner.key and self._could_be_meant(m) for m in household)
-
-    def _could_be_meant(self, member: Member) -> bool:
-        """Same birth date and any agreement of given names, established names included."""
-        if compare_birth(self._person.birth_date, member.person.birth_date) is not Birth.SAME:
-            return False
-        return any(
-            compare_given(one.given, other.given, _nobodys_name) is not Given.DIFFERENT
-            for one in _borne(self._person)
-            for other in _borne(member.person)
-        )
-
-
-def _nobodys_name(_given: str) -> bool:
-    return False
-
-
-def _same_cover(card: Card, held: Card) -> bool:
-    return same_payor(card, held) and same_plan(card, held)
-
-
-def _rank(fit: Fit) -> tuple[int, ...]:
-    return fit.grade, fit.likeness.given, fit.likeness.family
-
-
-def _borne(person: Person) -> tuple[Name, ...]:
-    """Return the names, a maiden name without a given name taking it from the name borne now."""
-    given = next((name.given for name in person.names if name.given), ())
-    return tuple(
-        name if name.given else Name(given, name.family, name.generation, name.previous)
-        for name in person.names
-    )
-
-
 def _likeness(one: Person, other: Person, name: Name, held: Name, given: Given) -> Likeness:
     family = compare_family(name.family, held.family)
     if family is Family.SAME and (name.previous or held.previous):
