@@ -44,16 +44,21 @@ def read_object(body: bytes) -> dict[str, Any]:
     if _depth_exceeds(body, MAX_DEPTH):
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.", code="too-long")
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates,
-                           parse_constant=_no_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not UTF-8.", code="structure") from error
     except _DuplicateKey as error:
-        raise BadRequest("The body holds an object with the same key twice.",
-                         code="structure") from error
+        raise BadRequest(
+            "The body holds an object with the same key twice.", code="structure"
+        ) from error
     except ValueError as error:
-        where = f" at line {error.lineno}, column {error.colno}" if isinstance(
-            error, json.JSONDecodeError) else ""
+        where = (
+            f" at line {error.lineno}, column {error.colno}"
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
         raise BadRequest(f"The body is not JSON{where}.", code="structure") from error
     if not isinstance(value, dict):
         raise BadRequest("The body must be one JSON object.", code="structure")

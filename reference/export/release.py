@@ -1,0 +1,114 @@
+"""What of one member's record leaves: the data scope applied, with what it points at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from ..fhir import json
+from ..store.repository import Key, Repository, Row, Selection
+from .request import Filters
+from .scope import DataScope, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One resource that leaves, with the bytes that leave."""
+
+    type: str
+    id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """Which part of a member's record is asked for, under which consent policy."""
+
+    member: str
+    policy: str
+    types: frozenset[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    filters: Filters | None = None
+    start: date | None = None
+    end: date | None = None
+
+
+class Releases:
+    """Reads members' records through the data scope."""
+
+    def __init__(self, repository: Repository, scope: DataScope) -> None:
+        self._repository = repository
+        self.scope = scope
+
+    def facts(self, asked: ReleaseRequest, today: date, tally: Tally | None = None) -> list[Row]:
+        """The rows, without bodies, that may leave, in the order they were stored.
+
+        Own resources first, then what they refer to. Referenced resources come whatever their
+        date (Bulk Data: references of a matched resource are exempt from _since).
+        """
+        selection = Selection(asked.member, _listed(asked.types), asked.since, asked.until)
+        own = [
+            row
+            for row in self._repository.rows(selection, bodies=False)
+            if self._passes(row, asked, today, tally)
+        ]
+        return own + self._shared(asked, today, tally)
+
+    def bodies(self, rows: list[Row], asked: ReleaseRequest, tally: Tally) -> Iterator[Released]:
+        """What leaves of the rows given, stripped and filtered, batch by batch."""
+        for start in range(0, len(rows), 200):
+            batch = rows[start : start + 200]
+            found = {r.key: r for r in self._repository.by_keys([row.key for row in batch])}
+            for row in batch:
+                if row.key in found:
+                    yield from self._body(found[row.key], asked, tally)
+
+    def _body(self, row: Row, asked: ReleaseRequest, tally: Tally) -> Iterator[Released]:
+        body, stripped = self.scope.release(row)
+        if asked.filters and row.type in asked.filters:
+            resource = json.read(body)
+            queries = asked.filters[row.type]
+            if not any(all(c.holds(resource) for c in query) for query in queries):
+                return
+        tally.released[row.type] += 1
+        if stripped:
+            tally.stripped[row.type] += 1
+        yield Released(row.type, row.id, body)
+
+    def _passes(self, row: Row, asked: ReleaseRequest, today: date, tally: Tally | None) -> bool:
+        reason = self.scope.withheld(row, asked.policy, today)
+        if reason and tally is not None:
+            tally.withheld[reason] += 1
+        return not reason and _in_care_dates(row, asked)
+
+    def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:
+        keys: list[Key] = sorted(
+            key
+            for key in self._repository.shared_by(asked.member)
+            if asked.types is None or key[0] in asked.types
+        )
+        return [
+            row
+            for row in self._repository.by_keys(keys, bodies=False)
+            # What belongs to another member is never taken along, whoever points at it.
+            if row.compartment == ""
+            and row.type != "Patient"
+            and self._passes(row, ReleaseRequest(asked.member, asked.policy), today, tally)
+        ]
+
+
+def _listed(types: frozenset[str] | None) -> list[str] | None:
+    return None if types is None else sorted(types)
+
+
+def _in_care_dates(row: Row, asked: ReleaseRequest) -> bool:
+    """Whether a resource's date of service lies in `start` to `end`; undated ones always do."""
+    if row.service_date is None or row.type in ("Patient", "Coverage"):
+        return True
+    day = row.service_date[:10]
+    return not (
+        (asked.start and day < asked.start.isoformat()[: len(day)])
+        or (asked.end and day[: len(asked.end.isoformat())] > asked.end.isoformat())
+    )

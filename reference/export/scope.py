@@ -1,0 +1,159 @@
+"""What may leave, and why the rest stays: the data scope of a responding payer.
+
+The default is the CMS-0057-F set (42 CFR 422.121(b)): clinical data, claims without money, and
+prior authorizations that are active or changed within twelve months, without denials and drugs.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError
+from ..store.repository import Row
+from .money import STRIPPED_TYPES, strip_money
+
+# US Core 3.1.1 to 7.0.0, PDex additions, claims as ExplanationOfBenefit, documents
+# (pdex-135; pdex-hrex facts, section 12).
+CMS_TYPES = frozenset(
+    {
+        "AllergyIntolerance", "Binary", "CarePlan", "CareTeam", "Condition", "Coverage", "Device",
+        "DiagnosticReport", "DocumentReference", "Encounter", "ExplanationOfBenefit", "Goal",
+        "Immunization", "Location", "Medication", "MedicationDispense", "MedicationRequest",
+        "Observation", "Organization", "Patient", "Practitioner", "PractitionerRole", "Procedure",
+        "Provenance", "QuestionnaireResponse", "RelatedPerson", "ServiceRequest", "Specimen",
+    }
+)  # fmt: skip
+# Labels that mark a record as sensitive: confidentiality above normal, and the information
+# sensitivity codes of v3-ActCode that state and federal law speak of.
+SENSITIVE_LABELS = frozenset(
+    {"R", "V", "42CFRPart2", "ETH", "HIV", "PSY", "PSYTHPN", "SUD", "SEX", "SEXH", "STD", "BH",
+     "SDV", "GDIS", "MH", "OPIOIDUD", "SICKLE", "DVD", "DIA", "LIVARG", "PREGNANT", "REPROHEALTH"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DataScope:
+    """The rules by which a stored resource may leave."""
+
+    types: frozenset[str] = CMS_TYPES
+    """Resource types that may leave at all."""
+    strip_money: bool = True
+    """Whether amounts are taken out of claims and cost sharing out of coverages."""
+    prior_authorization_months: int = 12
+    """How long after its last status change an inactive prior authorization still leaves."""
+    denied_prior_authorizations: bool = False
+    """Whether denied ones leave; the regulation says no, pdex-132 can be read as yes."""
+    drug_prior_authorizations: bool = False
+    """Whether prior authorizations of drugs leave; the regulation says no until CMS-0062."""
+    years: int | None = None
+    """Only what happened in the last so many years; None, the default: five years are a floor."""
+    sensitive_labels: frozenset[str] = SENSITIVE_LABELS
+    """Security label codes that make a record sensitive."""
+    segmented: bool = True
+    """Whether this payer can tell sensitive records apart; if not, #regular cannot be honoured."""
+
+    def withheld(self, row: Row, policy: str, today: date) -> str:
+        """Why a resource stays, as a stable code; empty when it may leave.
+
+        `policy` is the consent's: `regular` leaves sensitive records out, `sensitive` does not.
+        """
+        if row.type not in self.types:
+            return "type-not-in-scope"
+        if policy != "sensitive" and self.is_sensitive(row):
+            return "sensitive"
+        if "pa" in row.marks:
+            return self._authorization_withheld(row.marks, today)
+        if self.years is not None and _older(row.service_date, today, self.years):
+            return "older-than-window"
+        return ""
+
+    def is_sensitive(self, row: Row) -> bool:
+        """Whether a label of the record is one of the sensitive ones."""
+        return any(
+            mark.startswith("label:") and mark[6:] in self.sensitive_labels for mark in row.marks
+        )
+
+    def release(self, row: Row) -> tuple[bytes, bool]:
+        """The bytes that leave, and whether anything was taken out of them."""
+        if not self.strip_money or row.type not in STRIPPED_TYPES:
+            return row.body, False
+        released = strip_money(row.body)
+        return released, released is not row.body
+
+    def _authorization_withheld(self, marks: frozenset[str], today: date) -> str:
+        if "pa-denied" in marks and not self.denied_prior_authorizations:
+            return "denied-prior-authorization"
+        if "pa-drug" in marks and not self.drug_prior_authorizations:
+            return "drug-prior-authorization"
+        if _is_active(marks, today):
+            return ""
+        changed = _marked(marks, "pa-changed:")
+        if changed and changed < _months_before(today, self.prior_authorization_months).isoformat():
+            return "prior-authorization-closed"
+        return ""
+
+
+def _is_active(marks: frozenset[str], today: date) -> bool:
+    """Active: in force today, or waiting for a decision (pdex-131, pdex-133)."""
+    if "pa-status-active" not in marks:
+        return False
+    end = _marked(marks, "pa-end:")
+    return end >= today.isoformat() if end else "pa-pended" in marks
+
+
+def _marked(marks: Iterable[str], prefix: str) -> str:
+    return next((mark[len(prefix) :] for mark in marks if mark.startswith(prefix)), "")
+
+
+def _months_before(day: date, months: int) -> date:
+    index = day.year * 12 + day.month - 1 - months
+    first = date(index // 12, index % 12 + 1, 1)
+    following = date((index + 1) // 12, (index + 1) % 12 + 1, 1)
+    return first + timedelta(days=min(day.day, (following - first).days) - 1)
+
+
+def _older(service_date: str | None, today: date, years: int) -> bool:
+    return (
+        bool(service_date)
+        and str(service_date)[:10] < _months_before(today, 12 * years).isoformat()
+    )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was released and what was withheld, by type and by reason."""
+
+    released: Counter[str] = field(default_factory=Counter)
+    stripped: Counter[str] = field(default_factory=Counter)
+    withheld: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, dict[str, int]]:
+        """The counts as plain objects."""
+        return {f.name: dict(sorted(getattr(self, f.name).items())) for f in fields(self)}
+
+
+def read_scope(path: Path) -> DataScope:
+    """A data scope from a TOML file; raises SettingsError naming file and key."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The data scope {path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"The data scope {path} is not TOML: {error}.") from error
+    known = {f.name: f for f in fields(DataScope)}
+    for key in content:
+        if key not in known:
+            raise SettingsError(
+                f"{path}: the data scope has no key {key}. It has {', '.join(sorted(known))}."
+            )
+    return DataScope(**{key: _frozen(value) for key, value in content.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return frozenset(value) if isinstance(value, list) else value

@@ -1,0 +1,198 @@
+"""The `$member-match` operation's own shapes: reading a request, checking it, making an answer.
+
+HRex 1.1.0 and 1.2.0; the parameter names are closed and case-sensitive. PDex asks for the Consent
+that HRex leaves optional (pdex-196).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import BadRequest
+from .fhir.dates import moment_range
+from .fhir.parameters import by_name, make_parameters, parameters_of, required
+
+HREX_TEMP = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
+V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
+PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
+_BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
+# Longer than any name or identifier that is one; a longer string is a probe, not a person.
+_MAX_TEXT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemberMatchRequest:
+    """One member as submitted, each resource as it came."""
+
+    patient: dict[str, Any]
+    coverage_to_match: dict[str, Any]
+    coverage_to_link: dict[str, Any] | None
+    consent: dict[str, Any]
+
+
+def read_request(body: Mapping[str, Any]) -> MemberMatchRequest:
+    """The request, checked against the HRex input profile.
+
+    Raises BadRequest naming the element: 400 for a body that is no such request, 422 for one whose
+    resources lack what the profile requires (PDex diagram; hrex-parameters-member-match-in).
+    """
+    found = by_name(parameters_of(body), PARAMETER_NAMES)
+    for name in ("MemberPatient", "CoverageToMatch", "Consent"):
+        try:
+            required(found, name)
+        except BadRequest as error:
+            error.status = 422
+            raise
+    link = found.get("CoverageToLink")
+    request = MemberMatchRequest(
+        patient=found["MemberPatient"].resource("Patient"),
+        coverage_to_match=found["CoverageToMatch"].resource("Coverage"),
+        coverage_to_link=link.resource("Coverage") if link else None,
+        consent=found["Consent"].resource("Consent"),
+    )
+    check_request(request)
+    return request
+
+
+def check_request(request: MemberMatchRequest) -> None:
+    """Raise BadRequest (422) naming the first element that the HRex profiles do not allow."""
+    _check_patient(request.patient)
+    member = str(request.patient.get("id", ""))
+    _check_coverage(request.coverage_to_match, "CoverageToMatch", member)
+    if request.coverage_to_link is not None:
+        _check_link(request.coverage_to_link, member)
+    _check_consent(request.consent, member)
+    for name, resource in (("MemberPatient", request.patient),
+                           ("CoverageToMatch", request.coverage_to_match),
+                           ("CoverageToLink", request.coverage_to_link),
+                           ("Consent", request.consent)):  # fmt: skip
+        _check_lengths(resource, name)
+
+
+def answer(identifier: Mapping[str, Any], patient_url: str | None) -> dict[str, Any]:
+    """The out-parameters: MemberIdentifier typed UMB and, when given, MemberId."""
+    entries: list[dict[str, Any]] = [
+        {
+            "name": "MemberIdentifier",
+            "valueIdentifier": {
+                "type": {"coding": [{"system": HREX_TEMP, "code": "UMB"}]},
+                "system": identifier["system"],
+                "value": identifier["value"],
+            },
+        }
+    ]
+    if patient_url:
+        entries.append({"name": "MemberId", "valueReference": {"reference": patient_url}})
+    return make_parameters(entries)
+
+
+def _refuse(message: str, expression: str) -> BadRequest:
+    return BadRequest(message, status=422, code="required", expression=expression)
+
+
+def _check_patient(patient: Mapping[str, Any]) -> None:
+    where = "MemberPatient"
+    if not _text(patient.get("id")):
+        raise _refuse(
+            "MemberPatient needs an id that Coverage and Consent refer to.", f"{where}.id"
+        )
+    names = patient.get("name")
+    complete = [
+        name
+        for name in (names if isinstance(names, list) else [])
+        if isinstance(name, Mapping) and _text(name.get("family")) and _texts(name.get("given"))
+    ]
+    if not complete:
+        raise _refuse("MemberPatient needs a name with family and given.", f"{where}.name")
+    if not moment_range(patient.get("birthDate")):
+        raise _refuse("MemberPatient needs a birthDate that exists.", f"{where}.birthDate")
+    if not _text(patient.get("gender")) and not _has_birth_sex(patient):
+        raise _refuse(
+            "MemberPatient needs gender or the birth sex extension (hrex-pat-1).", f"{where}.gender"
+        )
+
+
+def _has_birth_sex(patient: Mapping[str, Any]) -> bool:
+    extensions = patient.get("extension")
+    return any(
+        isinstance(e, Mapping) and e.get("url") == _BIRTH_SEX and e.get("valueCode")
+        for e in (extensions if isinstance(extensions, list) else [])
+    )
+
+
+def _check_coverage(coverage: Mapping[str, Any], name: str, member: str) -> None:
+    _check_local(coverage.get("beneficiary"), member, f"{name}.beneficiary")
+    payors = coverage.get("payor")
+    if not isinstance(payors, list) or len(payors) != 1 or not isinstance(payors[0], Mapping):
+        raise _refuse(f"{name} needs exactly one payor.", f"{name}.payor")
+    if not _text(coverage.get("subscriberId")) and not _has_member_identifier(coverage):
+        raise _refuse(
+            f"{name} needs subscriberId or an identifier of type MB (us-core-15).",
+            f"{name}.identifier",
+        )
+
+
+def _check_link(coverage: Mapping[str, Any], member: str) -> None:
+    """CoverageToLink stays minimal (mm-5): only its reference is checked."""
+    _check_local(coverage.get("beneficiary"), member, "CoverageToLink.beneficiary")
+
+
+def _has_member_identifier(coverage: Mapping[str, Any]) -> bool:
+    identifiers = coverage.get("identifier")
+    return any(
+        isinstance(i, Mapping) and _text(i.get("value"))
+        for i in (identifiers if isinstance(identifiers, list) else [])
+    )
+
+
+def _check_consent(consent: Mapping[str, Any], member: str) -> None:
+    """Shape only: whether the consent can be honoured is decided after the match (pdex-154)."""
+    for element in ("status", "policy", "provision", "patient"):
+        if not consent.get(element):
+            raise _refuse(f"Consent needs {element}.", f"Consent.{element}")
+    if not isinstance(consent["provision"], Mapping):
+        raise _refuse("Consent.provision must be an object.", "Consent.provision")
+    period = consent["provision"].get("period")
+    bounds = period if isinstance(period, Mapping) else {}
+    if not all(moment_range(bounds.get(end)) for end in ("start", "end")):
+        raise _refuse(
+            "Consent needs a provision period with start and end.", "Consent.provision.period"
+        )
+    _check_local(consent["patient"], member, "Consent.patient")
+
+
+def _check_local(reference: Any, member: str, where: str) -> None:
+    """References resolve inside the request, to MemberPatient (mm-6)."""
+    literal = reference.get("reference") if isinstance(reference, Mapping) else None
+    if literal != f"Patient/{member}":
+        raise _refuse(
+            f"{where} must refer to the submitted MemberPatient as Patient/[its id].", where
+        )
+
+
+def _check_lengths(value: Any, where: str) -> None:
+    stack = [value]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, str) and len(found) > _MAX_TEXT:
+            raise BadRequest(
+                f"A text in {where} is longer than {_MAX_TEXT} characters.",
+                status=422,
+                code="too-long",
+                expression=where,
+            )
+        if isinstance(found, Mapping):
+            # Narrative may be long and plays no part in a match.
+            stack.extend(child for key, child in found.items() if key != "div")
+        elif isinstance(found, list):
+            stack.extend(found)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and any(map(_text, value))

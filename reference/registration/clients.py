@@ -1,0 +1,149 @@
+"""The responding payer's side: OIDC clients with their keys, scopes and vetting state."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
+
+from ..consent import PayerIdentity
+from ..errors import SettingsError
+from ..fhir import json
+from ..fhir.dates import moment_range
+
+STATES = ("pending", "approved", "suspended")
+_METADATA = MetaData()
+_CLIENT = Table(
+    "oidc_client",
+    _METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """A client secret, kept as a digest, with the window in which it counts."""
+
+    sha256: str
+    description: str = ""
+    activation: str = ""
+    expiration: str = ""
+
+    def accepts(self, secret: str, now: datetime) -> bool:
+        """Whether the secret is this one and its window is open."""
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        opens, closes = moment_range(self.activation), moment_range(self.expiration)
+        in_window = (not opens or now >= opens[0]) and (not closes or now < closes[0])
+        return hmac.compare_digest(digest, self.sha256) and in_window
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One registered requesting payer."""
+
+    client_id: str
+    name: str
+    organization: PayerIdentity
+    scopes: tuple[str, ...] = ()
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str = ""
+    secrets: tuple[ClientSecret, ...] = ()
+    state: str = "approved"
+    grant_types: tuple[str, ...] = ("client_credentials",)
+
+
+class ClientRegistry:
+    """The clients of one responding payer; registering one again replaces it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _METADATA.create_all(engine)
+
+    def register(self, client: Client) -> Client:
+        """Store the client and return it; the same registration twice changes nothing."""
+        if client.state not in STATES:
+            raise SettingsError(f"A client's state is one of {', '.join(STATES)}.")
+        if not (client.jwks or client.jwks_uri or client.secrets):
+            raise SettingsError("A client needs jwks, jwks_uri or a secret to authenticate with.")
+        content = json.write(asdict(client)).decode()
+        with self._engine.begin() as connection:
+            connection.execute(delete(_CLIENT).where(_CLIENT.c.client_id == client.client_id))
+            connection.execute(insert(_CLIENT).values(client_id=client.client_id, content=content))
+        return client
+
+    def find(self, client_id: str) -> Client | None:
+        """The client with that id, whatever its state, or None."""
+        statement = select(_CLIENT.c.content).where(_CLIENT.c.client_id == client_id)
+        with self._engine.connect() as connection:
+            content = connection.execute(statement).scalar()
+        return _client(json.read(content)) if content else None
+
+    def all(self) -> list[Client]:
+        """Every client, by id."""
+        statement = select(_CLIENT.c.content).order_by(_CLIENT.c.client_id)
+        with self._engine.connect() as connection:
+            return [_client(json.read(content)) for (content,) in connection.execute(statement)]
+
+    def set_state(self, client_id: str, state: str) -> Client:
+        """Approve, suspend or put back to pending; raises SettingsError for an unknown client."""
+        client = self.find(client_id)
+        if client is None:
+            raise SettingsError("No client is registered under that id.")
+        return self.register(replace(client, state=state))
+
+
+def client_from_json(content: Mapping[str, Any]) -> Client:
+    """A client from a registration document; plain secrets in it are digested here.
+
+    Raises SettingsError for an unknown or a missing key.
+    """
+    known = {"client_id", "name", "organization", "scopes", "jwks", "jwks_uri", "secrets", "state",
+             "grant_types"}  # fmt: skip
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise SettingsError(
+            f"A client registration has no key {unknown[0]}. It has {', '.join(sorted(known))}."
+        )
+    missing = [key for key in ("client_id", "organization") if not content.get(key)]
+    if missing:
+        raise SettingsError(f"A client registration needs {missing[0]}.")
+    secrets = [_digested(secret) for secret in content.get("secrets", [])]
+    return _client({"name": content["client_id"], **content, "secrets": secrets})
+
+
+def _digested(secret: Mapping[str, Any]) -> dict[str, Any]:
+    if "secret" not in secret:
+        return dict(secret)
+    digest = hashlib.sha256(str(secret["secret"]).encode()).hexdigest()
+    return {"sha256": digest, **{k: v for k, v in secret.items() if k != "secret"}}
+
+
+def _client(content: Mapping[str, Any]) -> Client:
+    try:
+        organization = PayerIdentity(**content["organization"])
+        secrets = tuple(ClientSecret(**secret) for secret in content.get("secrets", ()))
+    except TypeError as error:
+        raise SettingsError(
+            "A client's organization has system, value, name and organization_id; a secret has "
+            "secret or sha256, description, activation and expiration."
+        ) from error
+    lists = {
+        key: tuple(content[key])
+        for key in ("scopes", "grant_types")
+        if content.get(key) is not None
+    }
+    plain = {key: content[key] for key in ("jwks", "jwks_uri", "state") if content.get(key)}
+    return Client(
+        client_id=content["client_id"],
+        name=content["name"],
+        organization=organization,
+        secrets=secrets,
+        **lists,
+        **plain,
+    )

@@ -1,0 +1,210 @@
+"""payer-exchange.toml as frozen dataclasses: read strictly, told plainly when it is wrong.
+
+Command line over environment over file over default. A secret is a file beside the settings file or
+`{ env = "NAME" }`, never a plain value that a report could show.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from .consent import PayerIdentity
+from .errors import SettingsError
+
+FILE_NAME = "payer-exchange.toml"
+VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
+METHODS = ("smart-backend-services", "client-secret-basic", "bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """How the verifier or client authenticates at the target."""
+
+    method: str = "smart-backend-services"
+    """smart-backend-services, client-secret-basic or bearer."""
+    client_id: str = ""
+    """The id the target registered."""
+    private_key: str = ""
+    """A private JWK: a path beside this file, or { env = "NAME" }."""
+    client_secret: str = field(default="", repr=False)
+    """For client-secret-basic: { env = "NAME" } or a path beside this file."""
+    token: str = field(default="", repr=False)
+    """For bearer: a ready token, { env = "NAME" } or a path beside this file."""
+    token_url: str = ""
+    """The token endpoint; discovered when empty."""
+    match_scope: str = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
+    """The scope asked for before $member-match."""
+    data_scope: str = "system/*.rs"
+    """The scope asked for before data is requested."""
+    member_binding: str = "patient"
+    """How a token is bound to the matched member: sub, patient (a form parameter) or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """The payer that is verified or asked."""
+
+    fhir_base: str = ""
+    """Its FHIR base URL."""
+    pdex_version: str = "2.2.0"
+    """The PDex version it is judged by."""
+    timeout_s: float = 30.0
+    """How long to wait for a connection and for each next byte, in seconds."""
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    """How to authenticate there."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """The verifier's own identity as a requesting payer; empty: as the members file names it."""
+
+    system: str = ""
+    """The identifier system."""
+    value: str = ""
+    """The identifier value."""
+    name: str = ""
+    """A name for people."""
+
+    def identity(self) -> PayerIdentity:
+        """The identity in the words of the exchange."""
+        return PayerIdentity(self.system, self.value, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSettings:
+    """The target's truth table."""
+
+    file: str = ""
+    """members.json: who is enrolled, who is not, and what each record holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HooksSettings:
+    """Optional commands that change the target for one scenario; absent: the scenario is skipped."""
+
+    withdraw_consent: str = ""
+    """Withdraws the consent of the member whose Patient id is in MEMBER_ID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything payer-exchange.toml can say."""
+
+    target: TargetSettings = field(default_factory=TargetSettings)
+    """The payer under test."""
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    """Who asks."""
+    members: MembersSettings = field(default_factory=MembersSettings)
+    """Whom to ask for."""
+    hooks: HooksSettings = field(default_factory=HooksSettings)
+    """Commands for scenarios that need the target changed."""
+    folder: Path = field(default_factory=Path.cwd)
+    """Where the file lies: relative paths in it start there."""
+
+    def path(self, text: str) -> Path:
+        """A path of the file, from the file's own folder."""
+        return self.folder / Path(text).expanduser()
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a file.
+
+    Raises SettingsError naming the file, the section and the nearest valid key.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path} cannot be read: {error.strerror}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+    settings = _section(Settings, content, path, "", folder=path.resolve().parent)
+    _check(settings, path)
+    return settings
+
+
+def find_settings(start: Path) -> Path | None:
+    """The payer-exchange.toml of a folder or of the nearest one above it."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def _section(
+    kind: type[Any], content: Mapping[str, Any], path: Path, name: str, **extra: Any
+) -> Any:
+    known = {f.name: f for f in fields(kind) if f.name not in extra}
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in known:
+            raise SettingsError(_unknown_key(key, list(known), path, name))
+        where = f"{name}.{key}".lstrip(".")
+        if is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{path}: {where} must be a section, [{where}].")
+            values[key] = _section(hints[key], value, path, where)  # type: ignore[arg-type]
+        else:
+            values[key] = _value(value, hints[key], path, where)
+    return kind(**values, **extra)
+
+
+def _value(value: Any, wanted: Any, path: Path, where: str) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"env"}:
+        found = os.environ.get(str(value["env"]))
+        if found is None:
+            raise SettingsError(
+                f"{path}: {where} is to come from the environment variable {value['env']}, "
+                "which is not set."
+            )
+        return found
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, wanted):
+        raise SettingsError(f"{path}: {where} must be a {_word(wanted)}.")
+    return value
+
+
+def _word(kind: Any) -> str:
+    return {str: "text", float: "number", int: "whole number", bool: "true or false"}[kind]
+
+
+def _unknown_key(key: str, known: list[str], path: Path, section: str) -> str:
+    near = difflib.get_close_matches(key, known, 1)
+    where = f"section [{section}]" if section else "the file"
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{path}: {where} has no key {key}.{hint} It has {', '.join(sorted(known))}."
+
+
+def _check(settings: Settings, path: Path) -> None:
+    target = settings.target
+    if target.pdex_version not in VERSIONS:
+        raise SettingsError(f"{path}: target.pdex_version must be one of {', '.join(VERSIONS)}.")
+    if target.auth.method not in METHODS:
+        raise SettingsError(f"{path}: target.auth.method must be one of {', '.join(METHODS)}.")
+    if target.fhir_base and not target.fhir_base.startswith(("http://", "https://")):
+        raise SettingsError(f"{path}: target.fhir_base must be a URL with http or https.")
+
+
+def described(settings: Settings) -> list[tuple[str, str, str]]:
+    """Every setting as (key, value in force with secrets masked, default), in the file's order."""
+    return list(_described(settings, ""))
+
+
+def _described(section: Any, prefix: str) -> Any:
+    for f in fields(section):
+        value = getattr(section, f.name)
+        if is_dataclass(value):
+            yield from _described(value, f"{prefix}{f.name}.")
+        elif f.name != "folder":
+            default = "" if f.default is MISSING else str(f.default)
+            shown = "********" if value and not f.repr else str(value)
+            yield f"{prefix}{f.name}", shown, default

@@ -1,0 +1,364 @@
+"""Calls to a responding payer, one method a step of the exchange; no decisions, no storage.
+
+The requesting payer, the judge and the load users all speak through it, so that what is judged is
+what a real client would have met.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from .clock import Clock, SystemClock
+from .errors import ExportFailed, OutcomeReturned, TargetError, TokenRefused
+from .fhir import json, media
+from .fhir.ndjson import lines_of
+from .http import Exchange, HttpClient, origin_of
+from .trust.signing import ASSERTION_TYPE, client_assertion
+
+# A wait that a server asks for is obeyed up to this; longer ones are cut to it.
+MAX_WAIT_S = 300.0
+# Small exports are done by then, so that most clients poll once.
+_FIRST_WAIT_S = 0.1
+_RENEW_BEFORE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a client authenticates: with a private JWK, with a secret, or with a ready token."""
+
+    client_id: str = ""
+    jwk: Mapping[str, Any] | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token with what the server said of it."""
+
+    value: str = field(repr=False)
+    scope: str
+    expires_at: float
+    answer: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A finished export: the manifest, and how the waiting went."""
+
+    manifest: Mapping[str, Any]
+    status_url: str
+    polls: int
+    seconds: float
+
+
+class Target:
+    """One responding payer as its client sees it."""
+
+    def __init__(
+        self,
+        fhir_base: str,
+        http: HttpClient,
+        credentials: Credentials,
+        *,
+        token_url: str = "",
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.fhir_base = fhir_base.rstrip("/")
+        self.http = http
+        self.credentials = credentials
+        self.clock = clock or SystemClock()
+        self._token_url = token_url
+        self._sleep = sleep
+        self._tokens: dict[tuple[str, str], AccessToken] = {}
+
+    # Discovery and tokens
+
+    def smart_configuration(self) -> Exchange:
+        """The answer to SMART discovery, sent without a token."""
+        return self.get(f"{self.fhir_base}/.well-known/smart-configuration",
+                        accept=media.JSON)  # fmt: skip
+
+    def token_url(self) -> str:
+        """The token endpoint, discovered once; raises TargetError when it is not told."""
+        if not self._token_url:
+            exchange = self.smart_configuration()
+            found = self.read_json(exchange).get("token_endpoint") if exchange.status == 200 else ""
+            if not isinstance(found, str) or not urlsplit(found).netloc:
+                raise TargetError(
+                    "The payer's SMART configuration names no token_endpoint.",
+                    status=exchange.status,
+                )
+            self._token_url = found
+        return self._token_url
+
+    def request_token(
+        self,
+        form: Mapping[str, str] | Sequence[tuple[str, str]],
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """The raw answer of the token endpoint to a form."""
+        return self.http.request(
+            "POST",
+            self.token_url(),
+            headers={"Content-Type": media.FORM, "Accept": media.JSON, **(headers or {})},
+            body=urlencode(form).encode(),
+        )
+
+    def assertion(
+        self, *, claims: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None
+    ) -> str:
+        """A fresh client assertion; claims and headers may be changed, to probe."""
+        if self.credentials.jwk is None:
+            raise TokenRefused("No private key is configured to sign a client assertion with.")
+        return client_assertion(
+            self.credentials.client_id,
+            self.token_url(),
+            self.credentials.jwk,
+            self.clock.now(),
+            claims=claims,
+            headers=headers,
+        )
+
+    def token(self, scope: str, *, member: str = "", binding: str = "none") -> AccessToken:
+        """A token for a scope, cached and renewed a minute before it expires.
+
+        With `binding` it is bound to the member: `sub` puts the MemberId into the assertion,
+        `patient` sends it beside. Raises TokenRefused when the server refuses.
+        """
+        key = (scope, member)
+        cached = self._tokens.get(key)
+        now = self.clock.now().timestamp()
+        if cached and cached.expires_at - min(_RENEW_BEFORE_S, 0.2 * _life(cached)) > now:
+            return cached
+        self._tokens[key] = found = self._new_token(scope, member, binding)
+        return found
+
+    def forget_tokens(self) -> None:
+        """Throw the cached tokens away, as after a 401."""
+        self._tokens.clear()
+
+    def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
+        if self.credentials.token:
+            return AccessToken(self.credentials.token, scope, float("inf"))
+        form = {"grant_type": "client_credentials", "scope": scope}
+        headers = {}
+        if self.credentials.secret:
+            headers["Authorization"] = self._basic()
+        else:
+            claims = {"sub": member} if member and binding == "sub" else None
+            form["client_assertion_type"] = ASSERTION_TYPE
+            form["client_assertion"] = self.assertion(claims=claims)
+        if member and binding == "patient":
+            form["patient"] = member
+        exchange = self.request_token(form, headers)
+        answer = self.read_json(exchange) if exchange.status == 200 else {}
+        if not isinstance(answer.get("access_token"), str):
+            raise TokenRefused(
+                f"The token endpoint answered {exchange.status} and gave no token. "
+                "Check the registration: client id, key and scopes.",
+                status=exchange.status,
+            )
+        life = answer.get("expires_in")
+        life = float(life) if isinstance(life, int | float) else 300.0
+        return AccessToken(
+            answer["access_token"],
+            str(answer.get("scope", scope)),
+            self.clock.now().timestamp() + life,
+            {**answer, "_life": life},
+        )
+
+    def _basic(self) -> str:
+        pair = f"{quote(self.credentials.client_id, '')}:{quote(self.credentials.secret, '')}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
+    # FHIR
+
+    def get(
+        self,
+        url: str,
+        token: AccessToken | None = None,
+        *,
+        accept: str = media.FHIR_JSON,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """The answer to a GET; a relative URL starts at the FHIR base."""
+        return self.http.request(
+            "GET", self.absolute(url), headers={"Accept": accept, **_bearer(token),
+                                                **(headers or {})}
+        )  # fmt: skip
+
+    def post(
+        self,
+        url: str,
+        resource: Mapping[str, Any] | bytes,
+        token: AccessToken | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """The answer to a POST of FHIR JSON."""
+        body = resource if isinstance(resource, bytes) else json.write(resource)
+        return self.http.request(
+            "POST",
+            self.absolute(url),
+            headers={
+                "Accept": media.FHIR_JSON,
+                "Content-Type": media.FHIR_JSON,
+                **_bearer(token),
+                **(headers or {}),
+            },
+            body=body,
+        )
+
+    def delete(self, url: str, token: AccessToken | None = None) -> Exchange:
+        """The answer to a DELETE."""
+        return self.http.request("DELETE", self.absolute(url), headers=_bearer(token))
+
+    def absolute(self, url: str) -> str:
+        """The URL, from the FHIR base when it is relative."""
+        return url if "://" in url else f"{self.fhir_base}/{url.lstrip('/')}"
+
+    # Export
+
+    def kick_off(
+        self,
+        url: str,
+        token: AccessToken,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """The raw answer to an asynchronous kick-off: POST with a Parameters body, else GET."""
+        wanted = {"Prefer": "respond-async", **(headers or {})}
+        if parameters is None:
+            return self.get(url, token, headers=wanted)
+        return self.post(url, parameters, token, headers=wanted)
+
+    def await_export(
+        self,
+        status_url: str,
+        token: Callable[[], AccessToken],
+        *,
+        limit_s: float = 3600.0,
+        on_poll: Callable[[Exchange], None] | None = None,
+    ) -> ExportResult:
+        """Poll until the manifest is there, as slowly as the payer asks and backing off.
+
+        Transient refusals (429, 503) are waited out; a token refused once is renewed once. Raises
+        ExportFailed when the job fails or is not done in time.
+        """
+        started, polls, wait = time.monotonic(), 0, _FIRST_WAIT_S
+        self._sleep(wait)
+        renewed = False
+        while time.monotonic() - started < limit_s:
+            exchange = self.get(status_url, token(), accept=media.JSON)
+            polls += 1
+            if on_poll:
+                on_poll(exchange)
+            if exchange.status == 200:
+                manifest = self.read_json(exchange)
+                return ExportResult(manifest, status_url, polls, time.monotonic() - started)
+            if exchange.status == 401 and not renewed:
+                renewed = True
+                self.forget_tokens()
+                continue
+            if exchange.status not in (202, 429, 503):
+                raise ExportFailed(
+                    f"The export ended with status {exchange.status}.", status=exchange.status
+                )
+            renewed = False
+            told = retry_after(exchange, self.clock.now())
+            self._sleep(min(MAX_WAIT_S, told if told is not None else wait))
+            wait = min(wait * 2, MAX_WAIT_S)
+        raise ExportFailed(f"The export was not finished within {limit_s:.0f} seconds.")
+
+    def download(self, url: str, token: AccessToken | None) -> tuple[Exchange, Iterator[bytes]]:
+        """A file's head, and its bytes in chunks; raises ExportFailed unless it is answered 200.
+
+        The token travels to the payer's own origins only.
+        """
+        exchange, chunks = self.http.stream(
+            self.absolute(url), headers={"Accept": media.FHIR_NDJSON, **_bearer(token)}
+        )
+        if exchange.status != 200:
+            for _ in chunks:  # read out, so that the connection can be used again
+                continue
+            raise ExportFailed(
+                f"A file of the export answered {exchange.status}.", status=exchange.status
+            )
+        return exchange, chunks
+
+    def lines(self, url: str, token: AccessToken | None) -> Iterator[bytes]:
+        """The NDJSON lines of a file."""
+        return lines_of(self.download(url, token)[1])
+
+    def is_own_origin(self, url: str) -> bool:
+        """Whether a URL lies at the origin of the FHIR base."""
+        return origin_of(url) == origin_of(self.fhir_base)
+
+    @staticmethod
+    def read_json(exchange: Exchange) -> dict[str, Any]:
+        """The answer's JSON object; raises TargetError when it is none."""
+        try:
+            found = json.read(exchange.body)
+        except ValueError as error:
+            raise TargetError("The answer is not JSON.", status=exchange.status) from error
+        if not isinstance(found, dict):
+            raise TargetError("The answer is not a JSON object.", status=exchange.status)
+        return found
+
+    def expect(self, exchange: Exchange, *statuses: int) -> Exchange:
+        """The exchange; raises OutcomeReturned with the issue codes when its status is another."""
+        if exchange.status in statuses:
+            return exchange
+        codes = ", ".join(issue_codes(exchange)) or "no OperationOutcome"
+        raise OutcomeReturned(
+            f"The payer answered {exchange.status} ({codes}).",
+            status=exchange.status,
+            elapsed_s=exchange.elapsed_s,
+        )
+
+
+def issue_codes(exchange: Exchange) -> list[str]:
+    """The issue codes of an OperationOutcome answer; empty when it is none."""
+    try:
+        outcome = json.read(exchange.body)
+    except ValueError:
+        return []
+    if not isinstance(outcome, dict) or outcome.get("resourceType") != "OperationOutcome":
+        return []
+    issues = outcome.get("issue")
+    return [
+        str(i["code"])
+        for i in (issues if isinstance(issues, list) else [])
+        if isinstance(i, dict) and "code" in i
+    ]
+
+
+def retry_after(exchange: Exchange, now: datetime) -> float | None:
+    """The seconds of a Retry-After header, in either of its forms; None without a usable one."""
+    text = exchange.header("Retry-After").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _bearer(token: AccessToken | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token.value}"} if token else {}
+
+
+def _life(token: AccessToken) -> float:
+    return float(token.answer.get("_life", 300.0))

@@ -1,0 +1,169 @@
+"""The token endpoint's decisions: who is asking, and what they get.
+
+SMART Backend Services with `private_key_jwt`, and `client_secret_basic` as the seed page has it.
+A token may be bound to one member: by the assertion's `sub` (pdex-222 proposes the MemberId there,
+SMART wants the client id, so both are taken) or by a `patient` form parameter.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ..clock import Clock
+from ..fhir.references import split_reference
+from ..matches import Matches
+from ..registration.clients import Client, ClientRegistry
+from .assertions import AssertionRefused, ReplayStore, unverified_client_id, verify
+from .scopes import grant
+from .signing import ASSERTION_TYPE
+from .tokens import Grant, TokenStore
+
+_ONCE = ("grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "patient")
+
+
+@dataclass
+class OAuthError(Exception):
+    """A refusal of the token endpoint (RFC 6749, 5.2); `reason` is for the audit record only."""
+
+    status: int
+    error: str
+    description: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class AuthorizationServer:
+    """Decides on token requests and on tokens."""
+
+    token_url: str
+    clients: ClientRegistry
+    tokens: TokenStore
+    replay: ReplayStore
+    matches: Matches
+    clock: Clock
+    fetch_jwks: Callable[[str], Mapping[str, Any]]
+
+    def token(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[dict[str, Any], str]:
+        """The token answer and the client it is for; raises OAuthError otherwise.
+
+        `form` has every value of every field, `basic` the Authorization header if there is one.
+        """
+        for name in _ONCE:
+            if len(form.get(name, [])) > 1:
+                raise OAuthError(400, "invalid_request", f"Send {name} once.")
+        _expect_grant_type(_one(form, "grant_type"))
+        client, subject = self._authenticate(form, basic)
+        asked = _one(form, "scope").split()
+        if not asked:
+            raise OAuthError(400, "invalid_scope", "Send the scopes you need in scope.")
+        scopes = grant(asked, client.scopes)
+        if not scopes:
+            raise OAuthError(400, "invalid_scope", "None of these scopes is registered for you.")
+        member = self._bound_member(client, subject, _one(form, "patient"))
+        token = self.tokens.issue(client.client_id, scopes, self.clock.now(), member)
+        answer: dict[str, Any] = {
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": self.tokens.lifetime_s,
+            "scope": " ".join(scopes),
+        }
+        return ({**answer, "patient": member} if member else answer), client.client_id
+
+    def authorize(self, header: str | None) -> Grant | None:
+        """What the Bearer token in an Authorization header allows, or None when it allows nothing."""
+        scheme, _, token = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        found = self.tokens.find(token.strip(), self.clock.now())
+        client = self.clients.find(found.client_id) if found else None
+        return found if client and client.state == "approved" else None
+
+    def _authenticate(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[Client, str]:
+        if basic:
+            if "client_assertion" in form:
+                raise OAuthError(400, "invalid_request", "Authenticate in one way only.")
+            return self._by_secret(basic)
+        if _one(form, "client_assertion_type") != ASSERTION_TYPE:
+            raise OAuthError(
+                400, "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}."
+            )
+        return self._by_assertion(_one(form, "client_assertion"), _one(form, "client_id"))
+
+    def _by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
+        try:
+            claimed = unverified_client_id(assertion)
+            client = self._approved(claimed)
+            if client_id and client_id != claimed:
+                raise AssertionRefused("client-id-differs")
+            verified = verify(
+                assertion,
+                client,
+                audience=self.token_url,
+                now=self.clock.now(),
+                replay=self.replay,
+                fetch_jwks=self.fetch_jwks,
+            )
+        except AssertionRefused as refused:
+            raise _invalid_client(str(refused)) from refused
+        return client, verified.subject
+
+    def _by_secret(self, header: str) -> tuple[Client, str]:
+        scheme, _, encoded = header.partition(" ")
+        try:
+            text = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            text = ""
+        client_id, _, secret = text.partition(":")
+        try:
+            client = self._approved(unquote_plus(client_id))
+        except AssertionRefused as refused:
+            raise _invalid_client(str(refused)) from refused
+        now = self.clock.now()
+        accepted = [s.accepts(unquote_plus(secret), now) for s in client.secrets]
+        if scheme.lower() != "basic" or not any(accepted):
+            raise _invalid_client("secret")
+        return client, client.client_id
+
+    def _approved(self, client_id: str) -> Client:
+        client = self.clients.find(client_id)
+        if client is None:
+            raise AssertionRefused("client-unknown")
+        if client.state != "approved":
+            raise AssertionRefused(f"client-{client.state}")
+        if "client_credentials" not in client.grant_types:
+            raise OAuthError(400, "unauthorized_client", "This grant is not registered for you.")
+        return client
+
+    def _bound_member(self, client: Client, subject: str, patient: str) -> str | None:
+        wanted = patient or (subject if subject != client.client_id else "")
+        if not wanted:
+            return None
+        key = split_reference(wanted)
+        ident = key[1] if key and key[0] == "Patient" else wanted
+        for member, match in self.matches.of(client.client_id, self.clock.now()).items():
+            if ident == member or wanted == match.value:
+                return member
+        # The same answer whether the member exists or not.
+        raise _invalid_client("member-not-matched")
+
+
+def _invalid_client(reason: str) -> OAuthError:
+    return OAuthError(
+        401, "invalid_client", "The client could not be authenticated.", reason=reason
+    )
+
+
+def _expect_grant_type(grant_type: str) -> None:
+    if not grant_type:
+        raise OAuthError(400, "invalid_request", "Send grant_type=client_credentials.")
+    if grant_type != "client_credentials":
+        raise OAuthError(400, "unsupported_grant_type", "Only client_credentials is supported.")
+
+
+def _one(form: Mapping[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[0]

@@ -1,0 +1,80 @@
+"""Access tokens: random, short-lived, kept as digests, bound to a client and perhaps a member."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Engine, Float, MetaData, String, Table, delete, insert, select
+
+# SMART Backend Services: five minutes or less (SHOULD).
+LIFETIME_S = 300
+
+_METADATA = MetaData()
+_TOKEN = Table(
+    "access_token",
+    _METADATA,
+    Column("sha256", String, primary_key=True),
+    Column("client_id", String, nullable=False, index=True),
+    Column("scope", String, nullable=False),
+    Column("member", String),
+    Column("expires", Float, nullable=False, index=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows: for which client, which scopes, and which one member if bound."""
+
+    client_id: str
+    scopes: frozenset[str]
+    member: str | None
+    expires: float
+
+
+class TokenStore:
+    """The tokens of one payer; any process on the same database knows them."""
+
+    def __init__(self, engine: Engine, *, lifetime_s: int = LIFETIME_S) -> None:
+        self._engine = engine
+        self.lifetime_s = lifetime_s
+        _METADATA.create_all(engine)
+
+    def issue(self, client_id: str, scopes: list[str], now: datetime, member: str | None) -> str:
+        """A new token; only its digest is kept."""
+        token = secrets.token_urlsafe(32)
+        moment = now.timestamp()
+        with self._engine.begin() as connection:
+            connection.execute(delete(_TOKEN).where(_TOKEN.c.expires < moment))
+            connection.execute(
+                insert(_TOKEN).values(
+                    sha256=_digest(token),
+                    client_id=client_id,
+                    scope=" ".join(scopes),
+                    member=member,
+                    expires=moment + self.lifetime_s,
+                )
+            )
+        return token
+
+    def find(self, token: str, now: datetime) -> Grant | None:
+        """What the token allows, or None when it is unknown, revoked or expired."""
+        statement = select(_TOKEN).where(_TOKEN.c.sha256 == _digest(token))
+        with self._engine.connect() as connection:
+            row = connection.execute(statement).mappings().first()
+        if row is None or row["expires"] <= now.timestamp():
+            return None
+        return Grant(
+            row["client_id"], frozenset(row["scope"].split()), row["member"], row["expires"]
+        )
+
+    def revoke_all(self, client_id: str) -> None:
+        """Every token of a client stops at once, as when it is suspended."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_TOKEN).where(_TOKEN.c.client_id == client_id))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""What a responding payer tells about itself: three documents anybody may read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..reference.clock import instant
+from ..reference.fhir.media import FHIR_JSON
+from ..reference.fhir.search import COMMON, PARAMETERS, REFERENCE
+from ..reference.responding import RespondingPayer
+from ..reference.trust.keys import ALGORITHMS
+from ..reference.trust.scopes import MEMBER_MATCH
+
+_PDEX = "http://hl7.org/fhir/us/davinci-pdex/"
+_BULK = "http://hl7.org/fhir/uv/bulkdata/"
+_SMART_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+
+def smart_configuration(payer: RespondingPayer) -> dict[str, Any]:
+    """The SMART discovery document (SMART App Launch 2.2, conformance)."""
+    return {
+        "token_endpoint": payer.settings.token_url,
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
+        "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS),
+        "scopes_supported": [MEMBER_MATCH, "system/*.rs", "system/*.read"],
+        "code_challenge_methods_supported": ["S256"],
+        "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+    }
+
+
+def davinci_configuration(payer: RespondingPayer) -> dict[str, Any]:
+    """The Da Vinci endpoint document (HRex discovery, logical model)."""
+    base, identity = payer.settings.fhir_base, payer.settings.identity
+    versions = ("2.0", "2.1", "2.2")
+    return {
+        "identifier": {"system": identity.system, "value": identity.value},
+        "endpoints": {f"davinci_pdex_payer_endpoint#{version}": base for version in versions},
+    }
+
+
+def capability_statement(payer: RespondingPayer) -> dict[str, Any]:
+    """The CapabilityStatement: every type, search parameter and operation that is there."""
+    held = payer.settings.scope.types & PARAMETERS.keys()
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": {
+            "cors": False,
+            "service": [{"coding": [{"system": _SMART_SERVICE, "code": "SMART-on-FHIR"}]}],
+        },
+        "resource": [_resource(kind, payer) for kind in sorted(held)],
+    }
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": instant(payer.clock.now()),
+        "kind": "instance",
+        "instantiates": [_BULK + "CapabilityStatement/bulk-data"],
+        "implementationGuide": ["http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/"
+                                "hl7.fhir.us.davinci-pdex|2.2.0"],
+        "software": {"name": "payer-exchange"},
+        "implementation": {
+            "description": "A simulated responding payer with synthetic members",
+            "url": payer.settings.fhir_base,
+        },
+        "fhirVersion": "4.0.1",
+        "format": [FHIR_JSON, "json"],
+        "rest": [rest],
+    }  # fmt: skip
+
+
+def _resource(kind: str, payer: RespondingPayer) -> dict[str, Any]:
+    parameters = {**COMMON, **PARAMETERS[kind]}
+    found: dict[str, Any] = {
+        "type": kind,
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "searchParam": [{"name": name, "type": p.kind} for name, p in sorted(parameters.items())],
+    }
+    included = [f"{kind}:{n}" for n, p in sorted(PARAMETERS[kind].items()) if p.kind == REFERENCE]
+    if included:
+        found["searchInclude"] = [*included, "*"]
+    if kind != "Provenance":
+        found["searchRevInclude"] = ["Provenance:target"]
+    operations = _operations(kind, payer)
+    return {**found, "operation": operations} if operations else found
+
+
+def _operations(kind: str, payer: RespondingPayer) -> list[dict[str, str]]:
+    if kind == "DocumentReference":
+        canonical = "http://hl7.org/fhir/us/core/OperationDefinition/docref"
+        return [{"name": "docref", "definition": canonical}]
+    if kind != "Patient" or not payer.settings.single_member:
+        return []
+    return [
+        {"name": "member-match", "definition": MEMBER_MATCH},
+        {
+            "name": "everything",
+            "definition": "http://hl7.org/fhir/OperationDefinition/Patient-everything",
+        },
+        {"name": "export", "definition": _BULK + "OperationDefinition/patient-export"},
+    ]

@@ -1,0 +1,383 @@
+"""The simulated responding payer: the FHIR API, the token endpoint and the admin API in Flask."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Request, Response, request
+
+from ..reference.errors import BadRequest, SettingsError
+from ..reference.export.jobs import COMPLETE, FAILED, Job
+from ..reference.export.request import parameter_pairs
+from ..reference.fhir import json, media
+from ..reference.fhir.outcome import operation_outcome
+from ..reference.registration.clients import client_from_json
+from ..reference.responding import RespondingPayer
+from ..reference.retrieval import Access, Page
+from ..reference.trust.authorization import OAuthError
+from ..reference.trust.tokens import Grant
+from .discovery import capability_statement, davinci_configuration, smart_configuration
+
+_log = logging.getLogger(__name__)
+_CHUNK = 1 << 18
+# 4 MiB: a hundred times the largest match request that is one.
+MAX_BODY = 4 << 20
+_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+After = Callable[[Request, Response], Response]
+
+
+class RespondingSimulator:
+    """A responding payer behind HTTP. `after` lets a defect change any answer, by endpoint name."""
+
+    def __init__(self, payer: RespondingPayer) -> None:
+        self.payer = payer
+        self.after: list[tuple[str, After]] = []
+        self.app = Flask(__name__)
+        self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+        root = urlsplit(payer.settings.fhir_base).path.rstrip("/")
+        self.app.register_blueprint(self._fhir(), url_prefix=root or None)
+        self.app.register_blueprint(self._outside())
+        self.app.register_blueprint(self._admin(), url_prefix="/admin")
+        self._set_up_errors()
+        self.app.after_request(self._finish)
+
+    # Routes
+
+    def _fhir(self) -> Blueprint:
+        fhir = Blueprint("fhir", __name__)
+        route = fhir.add_url_rule
+        post = ["POST"]
+        route("/metadata", "metadata", self.metadata)
+        route("/.well-known/smart-configuration", "smart", self.smart)
+        route("/.well-known/davinci-configuration", "davinci", self.davinci)
+        route("/Patient/$member-match", "member_match", self.member_match, methods=post)
+        route("/Patient/$export", "export", self.export, methods=["GET", *post])
+        route("/Patient/<ident>/$export", "export_one", self.export, methods=["GET", *post])
+        route("/Patient/<ident>/$everything", "everything", self.everything,
+              methods=["GET", *post])  # fmt: skip
+        route("/DocumentReference/$docref", "docref", self.docref, methods=["GET", *post])
+        route("/export-status/<job_id>", "status", self.status)
+        route("/export-status/<job_id>", "delete", self.delete, methods=["DELETE"])
+        route("/export-files/<job_id>/<name>", "file", self.file)
+        route("/<kind>/_search", "search_post", self.search_post, methods=post)
+        route("/<kind>", "search", self.search)
+        route("/<kind>/<ident>", "read", self.read)
+        return fhir
+
+    def _outside(self) -> Blueprint:
+        outside = Blueprint("outside", __name__)
+        path = urlsplit(self.payer.settings.token_url).path
+        outside.add_url_rule(path, "token", self.token, methods=["POST"])
+        outside.add_url_rule("/.well-known/davinci-configuration", "davinci", self.davinci)
+        return outside
+
+    def _admin(self) -> Blueprint:
+        admin = Blueprint("admin", __name__)
+        route = admin.add_url_rule
+        route("/clients", "clients", self.admin_clients, methods=["GET", "POST"])
+        route("/clients/<client_id>/<state>", "state", self.admin_state, methods=["POST"])
+        route("/members/<member>/withdraw", "withdraw", self.admin_withdraw, methods=["POST"])
+        route("/audit", "audit", self.admin_audit)
+        route("/withheld/<kind>/<ident>", "withheld", self.admin_withheld)
+        return admin
+
+    # Discovery
+
+    def metadata(self) -> Response:
+        return _fhir(json.write(capability_statement(self.payer)))
+
+    def smart(self) -> Response:
+        return _json(smart_configuration(self.payer))
+
+    def davinci(self) -> Response:
+        return _json(davinci_configuration(self.payer))
+
+    # Authorization
+
+    def token(self) -> Response:
+        if media.media_type(request.content_type) != media.FORM:
+            raise OAuthError(400, "invalid_request", f"Send the form as {media.FORM}.")
+        form = {name: request.form.getlist(name) for name in request.form}
+        answer, client = self.payer.authorization.token(form, request.headers.get("Authorization"))
+        self.payer.audit.record("authorization", "token", "granted", client=client)
+        return _json(answer, headers={"Pragma": "no-cache"})
+
+    def grant(self) -> Grant:
+        """What the caller's token allows; raises BadRequest 401 without a good one."""
+        header = request.headers.get("Authorization")
+        found = self.payer.authorization.authorize(header)
+        if found is None:
+            challenge = 'Bearer error="invalid_token"' if header else "Bearer"
+            raise BadRequest("Send a valid access token as Authorization: Bearer.", status=401,
+                             code="login", headers={"WWW-Authenticate": challenge})  # fmt: skip
+        return found
+
+    def access(self) -> Access:
+        return self.payer.access(self.grant())
+
+    # Operations
+
+    def member_match(self) -> Response:
+        self._require_single_member()
+        grant = self.grant()
+        _require_acceptable()
+        return _fhir(json.write(self.payer.member_match(grant, _body())))
+
+    def export(self, ident: str | None = None) -> Response:
+        self._require_single_member()
+        grant = self.grant()
+        preferences = media.preferences(request.headers.getlist("Prefer"))
+        if "respond-async" not in preferences:
+            raise BadRequest("An export is asynchronous: send Prefer: respond-async.",
+                             code="not-supported")  # fmt: skip
+        _require_acceptable(media.FHIR_NDJSON)
+        if request.method == "POST":
+            pairs = parameter_pairs(_body()) if request.get_data() else []
+        else:
+            pairs = _query()
+        job = self.payer.kick_off(
+            grant,
+            self._request_url(),
+            pairs,
+            member=ident,
+            lenient=preferences.get("handling") == "lenient",
+        )
+        return Response(
+            status=202,
+            headers={"Content-Location": f"{self.payer.settings.fhir_base}/export-status/{job.id}"},
+        )
+
+    def status(self, job_id: str) -> Response:
+        job = self.payer.job(self.grant(), job_id)
+        wait = self.payer.wait()
+        if job.state in (COMPLETE, FAILED):
+            return self._manifest(job)
+        seconds = str(max(1, int(wait.total_seconds())))
+        if self.payer.jobs.polled_too_soon(job, wait):
+            raise BadRequest("Polled before Retry-After. Wait as long as it says.", status=429,
+                             code="throttled", headers={"Retry-After": seconds})  # fmt: skip
+        return Response(status=202, headers={"Retry-After": seconds, "X-Progress": job.progress})
+
+    def delete(self, job_id: str) -> Response:
+        self.payer.jobs.remove(self.payer.job(self.grant(), job_id))
+        return Response(status=202)
+
+    def file(self, job_id: str, name: str) -> Response:
+        job = self.payer.job(self.grant(), job_id)
+        path = self.payer.jobs.file(job, name)
+        if path is None or not path.is_file():
+            raise BadRequest("There is no such file.", status=404, code="not-found")
+        return Response(
+            _chunks(path),
+            mimetype=media.FHIR_NDJSON,
+            headers={"Content-Length": str(path.stat().st_size)},
+            direct_passthrough=True,
+        )
+
+    def everything(self, ident: str) -> Response:
+        self._require_single_member()
+        access = self.access()
+        _require_acceptable()
+        pairs = parameter_pairs(_body()) if request.method == "POST" else _query()
+        return self._bundle(self.payer.retrieval.everything(access, ident, pairs))
+
+    def docref(self) -> Response:
+        access = self.access()
+        pairs = parameter_pairs(_body()) if request.method == "POST" else _query()
+        names = {"patient": "patient", "start": "date", "end": "date", "type": "type"}
+        prefixes = {"start": "ge", "end": "le"}
+        if "patient" not in dict(pairs):
+            raise BadRequest("$docref needs patient.", code="required", expression="patient")
+        known = [(names[n], prefixes.get(n, "") + v) for n, v in pairs if n in names]
+        return self._bundle(
+            self.payer.retrieval.search(access, "DocumentReference", known, strict=False)
+        )
+
+    def search(self, kind: str) -> Response:
+        return self._search(kind, _query())
+
+    def search_post(self, kind: str) -> Response:
+        if media.media_type(request.content_type) != media.FORM:
+            raise BadRequest(f"Send the search as {media.FORM}.", status=415, code="structure")
+        form = [(n, v) for n in request.form for v in request.form.getlist(n)]
+        return self._search(kind, _query() + form)
+
+    def read(self, kind: str, ident: str) -> Response:
+        access = self.access()
+        _require_acceptable()
+        body, row = self.payer.retrieval.read(access, kind, ident)
+        etag = f'W/"{row.version}"'
+        if request.headers.get("If-None-Match") == etag:
+            return Response(status=304, headers={"ETag": etag})
+        return _fhir(body, headers={"ETag": etag, "Last-Modified": _http_date(row.last_updated)})
+
+    # Admin
+
+    def admin_clients(self) -> Response:
+        self._require_admin()
+        if request.method == "GET":
+            return _json([_public(client) for client in self.payer.clients.all()])
+        client = self.payer.clients.register(client_from_json(_body()))
+        return _json(_public(client), status=201)
+
+    def admin_state(self, client_id: str, state: str) -> Response:
+        self._require_admin()
+        if state == "suspended":
+            self.payer.suspend(client_id)
+        else:
+            self.payer.clients.set_state(client_id, state)
+        return Response(status=204)
+
+    def admin_withdraw(self, member: str) -> Response:
+        self._require_admin()
+        return _json({"ended": self.payer.withdraw_consent(member)})
+
+    def admin_audit(self) -> Response:
+        self._require_admin()
+        return _json(self.payer.audit.records(request.args.get("exchange")))
+
+    def admin_withheld(self, kind: str, ident: str) -> Response:
+        self._require_admin()
+        reason = self.payer.why_withheld(kind, ident, request.args.get("policy", "regular"))
+        return _json({"reason": reason})
+
+    # Parts
+
+    def _search(self, kind: str, pairs: list[tuple[str, str]]) -> Response:
+        access = self.access()
+        _require_acceptable()
+        preferences = media.preferences(request.headers.getlist("Prefer"))
+        strict = preferences.get("handling") == "strict"
+        return self._bundle(self.payer.retrieval.search(access, kind, pairs, strict=strict))
+
+    def _bundle(self, page: Page) -> Response:
+        return _fhir(self.payer.retrieval.bundle(page))
+
+    def _manifest(self, job: Job) -> Response:
+        base = f"{self.payer.settings.fhir_base}/export-files/{job.id}"
+        manifest = self.payer.manifest(job, lambda name: f"{base}/{name}")
+        return _json(manifest, headers={"Expires": _http_date(job.expires)})
+
+    def _request_url(self) -> str:
+        path = request.full_path.rstrip("?")
+        root = urlsplit(self.payer.settings.fhir_base).path.rstrip("/")
+        return self.payer.settings.fhir_base + path.removeprefix(root)
+
+    def _require_single_member(self) -> None:
+        if not self.payer.settings.single_member:
+            raise BadRequest("Single-member exchange is switched off here.", status=404,
+                             code="not-supported")  # fmt: skip
+
+    def _require_admin(self) -> None:
+        expected = f"Bearer {self.payer.settings.admin_token}"
+        if request.headers.get("Authorization") != expected:
+            raise BadRequest("The admin API needs its own token.", status=401, code="login")
+
+    # Errors and what every answer carries
+
+    def _set_up_errors(self) -> None:
+        self.app.register_error_handler(BadRequest, self._refused)
+        self.app.register_error_handler(OAuthError, self._oauth_error)
+        self.app.register_error_handler(
+            SettingsError, lambda error: self._refused(BadRequest(str(error), status=422))
+        )
+        for status, text in ((404, "There is nothing at this address."),
+                             (405, "This address does not take that method."),
+                             (413, f"The body is larger than {MAX_BODY} bytes.")):  # fmt: skip
+            self.app.register_error_handler(status, _http_error(text))
+        self.app.register_error_handler(Exception, self._broken)
+
+    def _refused(self, error: BadRequest) -> Response:
+        outcome = operation_outcome(str(error), code=error.code, expression=error.expression)
+        return _fhir(json.write(outcome), status=error.status, headers=error.headers)
+
+    def _oauth_error(self, error: OAuthError) -> Response:
+        self.payer.audit.record("authorization", "token", "refused", reason=error.reason)
+        headers = (
+            {"WWW-Authenticate": "Basic"}
+            if (error.status == 401 and request.headers.get("Authorization"))
+            else {}
+        )
+        content = {"error": error.error, "error_description": error.description}
+        return _json(content, status=error.status, headers=headers)
+
+    def _broken(self, error: Exception) -> Response:
+        # The type alone: a message could hold what was sent.
+        _log.error("an answer failed: %s at %s", type(error).__name__, request.endpoint)
+        outcome = operation_outcome("The payer could not answer.", code="exception")
+        return _fhir(json.write(outcome), status=500)
+
+    def _finish(self, response: Response) -> Response:
+        name = (request.endpoint or "").rpartition(".")[2]
+        for endpoint, change in self.after:
+            if endpoint in ("*", name):
+                response = change(request, response)
+        for header, value in _NO_STORE.items():
+            response.headers.setdefault(header, value)
+        return response
+
+
+def _public(client: Any) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "name": client.name,
+        "state": client.state,
+        "scopes": list(client.scopes),
+        "organization": {"system": client.organization.system, "value": client.organization.value},
+    }
+
+
+def _body() -> dict[str, Any]:
+    if media.media_type(request.content_type) not in media.JSON_BODY_TYPES:
+        raise BadRequest(f"Send the body as {media.FHIR_JSON}.", status=415, code="structure")
+    return json.read_object(request.get_data())
+
+
+def _query() -> list[tuple[str, str]]:
+    return [(n, v) for n in request.args for v in request.args.getlist(n)]
+
+
+def _require_acceptable(*also: str) -> None:
+    header = request.headers.get("Accept")
+    if media.accepts_json(header, request.args.get("_format")):
+        return
+    if not any(media.media_type(part) in also for part in (header or "").split(",")):
+        raise BadRequest(f"This payer answers in {media.FHIR_JSON}.", status=406,
+                         code="not-supported")  # fmt: skip
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _fhir(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status=status, mimetype=media.FHIR_JSON, headers=headers)
+
+
+def _json(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.write(content), status=status, mimetype=media.JSON, headers=headers)
+
+
+def _http_error(text: str) -> Callable[[Any], Response]:
+    def answer(error: Any) -> Response:
+        response = _fhir(
+            json.write(operation_outcome(text, code="not-supported")), status=error.code
+        )
+        allow = getattr(error, "valid_methods", None)
+        if allow:
+            response.headers["Allow"] = ", ".join(sorted(allow))
+        return response
+
+    return answer
+
+
+def _http_date(text: str) -> str:
+    return datetime.fromisoformat(text).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -1,0 +1,64 @@
+"""Serving a Flask payer on loopback: cheroot in a thread, or granian for load."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cheroot import wsgi
+
+from ..reference.errors import SettingsError
+
+
+class Server:
+    """A WSGI application on a port of its own; port 0 takes any free one."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, threads: int = 8) -> None:
+        self._server = wsgi.Server((host, port), _unset, numthreads=threads, timeout=30)
+        try:
+            self._server.prepare()
+        except OSError as error:
+            raise SettingsError(
+                f"Port {port} on {host} is taken or may not be used. Choose another with --port."
+            ) from error
+        self.host, self.port = host, int(self._server.bind_addr[1])
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The origin the server answers at."""
+        return f"http://{self.host}:{self.port}"
+
+    def start(self, app: Any) -> None:
+        """Answer with an application, in a thread of its own."""
+        self._server.wsgi_app = app
+        self._thread = threading.Thread(target=self._server.serve, daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Block until the server is stopped or interrupted."""
+        while self._thread and self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def stop(self) -> None:
+        """Stop answering; returns when the threads have ended."""
+        self._server.stop()
+        if self._thread:
+            self._thread.join(timeout=10)
+
+
+def _unset(_environ: Any, start_response: Any) -> list[bytes]:
+    start_response("503 Service Unavailable", [("Retry-After", "1")])
+    return []
+
+
+@contextmanager
+def serving(server: Server, app: Any) -> Iterator[Server]:
+    """The server answering with the application, stopped at the end."""
+    server.start(app)
+    try:
+        yield server
+    finally:
+        server.stop()
