@@ -5,16 +5,36 @@ Nobody here is real: the HTEST label, never-issued social security numbers, exam
 """
 
 from .adversarial import AdversarialRequest, adversarial_requests
-from .people import Address, Enrolment, Name, Person
+from .chart import Entry, MemberRecord
+from .named import SPECIAL
+from .people import (
+    MEMBER_ID_SYSTEM,
+    PAYER_IDENTIFIER,
+    PAYER_NAME,
+    Address,
+    Enrolment,
+    Name,
+    Person,
+)
 from .population import DEFAULT_AS_OF, Population
+from .writing import REQUESTING_PAYER, RESPONDING_PAYER, write_population
 
 __all__ = [
     "DEFAULT_AS_OF",
+    "MEMBER_ID_SYSTEM",
+    "PAYER_IDENTIFIER",
+    "PAYER_NAME",
+    "REQUESTING_PAYER",
+    "RESPONDING_PAYER",
+    "SPECIAL",
     "Address",
     "AdversarialRequest",
     "Enrolment",
+    "Entry",
+    "MemberRecord",
     "Name",
     "Person",
     "Population",
     "adversarial_requests",
+    "write_population",
 ]

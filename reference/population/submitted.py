@@ -34,7 +34,7 @@ def submitted_patient(
     }
 
 
-def submitted_coverage(  # noqa: PLR0913 - a card is these facts, and each is left out by some card
+def submitted_coverage(
     *,
     member_id: str = "",
     subscriber_id: str = "",
