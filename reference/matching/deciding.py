@@ -71,7 +71,7 @@ class _WatchedRegistry:
         return members
 
 
-def decide(  # noqa: PLR0913 - three inputs, three keyword settings
+def decide(
     request: MatchRequest,
     registry: Registry,
     strategy: MatchStrategy,
@@ -95,7 +95,7 @@ def decide(  # noqa: PLR0913 - three inputs, three keyword settings
     return decision
 
 
-def decide_many(  # noqa: PLR0913 - as decide
+def decide_many(
     requests: Iterable[MatchRequest],
     registry: Registry,
     strategy: MatchStrategy,

@@ -85,12 +85,19 @@ def _make(spec: str, factory: Any, options: dict[str, Any]) -> Any:
 
 def _parameters(factory: Any) -> dict[str, Any]:
     """Return the options by name with their types, where they can be told."""
-    namespace = vars(sys.modules.get(factory.__module__, None) or object)
     try:
-        parameters = inspect.signature(factory, eval_str=True, globals=dict(namespace)).parameters
-    except NameError:
-        parameters = inspect.signature(factory).parameters
+        parameters = _signature(factory).parameters
+    except ValueError:  # a class written in C tells nothing, so it can be given nothing
+        return {}
     return {name: parameter.annotation for name, parameter in parameters.items()}
+
+
+def _signature(factory: Any) -> inspect.Signature:
+    namespace = vars(sys.modules[factory.__module__]) if factory.__module__ in sys.modules else {}
+    try:
+        return inspect.signature(factory, eval_str=True, globals=dict(namespace))
+    except NameError:  # types that are imported for the type checker only
+        return inspect.signature(factory)
 
 
 def _check_type(spec: str, name: str, value: Any, wanted: Any) -> None:

@@ -123,9 +123,9 @@ def read_member(key: str, patient: Any, coverages: Any) -> Member:
 
 def _part(source: Any, name: str) -> Any:
     # The plain dict first: this is called some thirty times a request.
-    if source.__class__ is dict or isinstance(source, Mapping):
+    if source.__class__ is dict:
         return source.get(name)
-    return None
+    return source.get(name) if source is not None and isinstance(source, Mapping) else None
 
 
 def _parts(source: Any, name: str) -> list[Any]:

@@ -124,7 +124,15 @@ class Strict:
         return _Judgement(self, req, registry, found).decision()
 
     def compare_given(self, one: Name, other: Name, registry: Registry) -> Given:
-        """Return how two given names agree; strategies that allow more override this."""
+        """Return how two given names agree; strategies that allow more override this.
+
+        A second name alone is not enough: twins are called Emma Grace and Grace.
+        """
+        given = self.compare_words(one, other, registry)
+        return Given.DIFFERENT if given is Given.TOKEN else given
+
+    def compare_words(self, one: Name, other: Name, registry: Registry) -> Given:
+        """Return how two given names agree word by word, second names included."""
         return compare_given(one.given, other.given, self._real(registry))
 
     def _real(self, registry: Registry) -> Callable[[str], bool]:
@@ -158,6 +166,8 @@ class _Judgement:
         return self._weigh(covered)
 
     def _weigh(self, covered: Sequence[Member]) -> Decision:
+        if not any(self._near_birth(member) for member in covered):
+            return Decision(Outcome.NONE, reason="demographics-differ")
         household = self._household()
         fits = [self._fit(member, household) for member in covered]
         accepted = [fit for fit in fits if fit.grade is not Grade.REFUSED]
@@ -182,8 +192,9 @@ class _Judgement:
         """Everybody insured with any candidate, the candidates included, each once."""
         members = {member.key: member for member in self._found.members}
         if self._found.own:
-            for member in self._found.members:
-                members |= {m.key: m for m in self._registry.household(member.key)}
+            ids = {value for member in self._found.members for value in member.subscriber_ids}
+            for value in sorted(ids):
+                members |= {m.key: m for m in self._registry.by_subscriber_id(None, value)}
         # Else a subscriber id has opened the whole household already.
         return list(members.values())
 
@@ -205,8 +216,7 @@ class _Judgement:
         return None
 
     def _fit(self, member: Member, household: Sequence[Member]) -> Fit:
-        birth = compare_birth(self._person.birth_date, member.person.birth_date)
-        if birth is Birth.DIFFERENT:
+        if not self._near_birth(member):
             return Fit(member, Grade.REFUSED, _UNLIKE)
         sure = not self._born_together(member, household)
         fits = [
@@ -214,6 +224,10 @@ class _Judgement:
             for likeness in self._likenesses(member)
         ]
         return max(fits, key=_rank, default=Fit(member, Grade.REFUSED, _UNLIKE))
+
+    def _near_birth(self, member: Member) -> bool:
+        birth = compare_birth(self._person.birth_date, member.person.birth_date)
+        return birth is not Birth.DIFFERENT
 
     def _likenesses(self, member: Member) -> list[Likeness]:
         return [
