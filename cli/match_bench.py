@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=1, show_default=True, help="People and requests follow from it.")
 @click.option("--database", metavar="URL", help="Where the registry is kept; else a passing file.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as one JSON object.")
-def match_bench(  # noqa: PLR0913 - one parameter an option
+def match_bench(
     *, strategy: str, members: int, requests: int, seed: int, database: str | None, as_json: bool
 ) -> None:
     """Measure a matching strategy against synthetic members and adversarial requests.

@@ -10,6 +10,7 @@ import time
 from array import array
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..population.adversarial import AdversarialRequest, adversarial_requests
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Seeds of people and requests differ, so that no draw of the one repeats in the other.
 _REQUEST_SEED_OFFSET = 1_000_003
 _SAMPLED_MEMBERS = 25
+_BATCH = 1000
 
 
 @dataclass(slots=True)
@@ -120,12 +122,16 @@ def tally_decisions(
 ) -> Tally:
     """Return the counts and the time that each decision took."""
     tally = Tally()
-    for asked in requests:
-        started = time.perf_counter_ns()
-        # Made inside the clock: normalising what was sent is part of every match.
-        request = MatchRequest(asked.patient, asked.coverage)
-        decision = decide(request, registry, strategy)
-        tally.add(asked, decision, time.perf_counter_ns() - started)
+    stream = iter(requests)
+    # By the thousand, as a bulk job reads them: making a request between any two decisions would
+    # be timed as the decision's cold caches.
+    while batch := list(islice(stream, _BATCH)):
+        for asked in batch:
+            started = time.perf_counter_ns()
+            # Made inside the clock: normalising what was sent is part of every match.
+            request = MatchRequest(asked.patient, asked.coverage)
+            decision = decide(request, registry, strategy)
+            tally.add(asked, decision, time.perf_counter_ns() - started)
     return tally
 
 

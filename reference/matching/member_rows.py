@@ -107,4 +107,4 @@ def _card(row: list[Any]) -> Card:
 
 
 def _pairs(rows: list[list[str]]) -> tuple[Identifier, ...]:
-    return tuple([(system, value) for system, value in rows])
+    return tuple(map(tuple, rows))  # type: ignore[arg-type]

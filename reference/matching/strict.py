@@ -161,9 +161,17 @@ class _Judgement:
             insured = any(self._card_fits(m, same_payor) for m in self._found.members)
             return Decision(Outcome.NONE, reason="coverage-differs" if insured else "other-payor")
         exact = [fit for fit in map(self._exact_fit, covered) if fit]
-        if len(exact) == 1 and len(covered) == 1:
+        if len(exact) == 1 and self._is_alone(exact[0].member, covered):
             return self._match(exact[0])
         return self._weigh(covered)
+
+    def _is_alone(self, member: Member, covered: Sequence[Member]) -> bool:
+        """Return whether nobody else could be accepted: another birthday needs the member's id."""
+        born = member.person.birth_date
+        others = [other for other in covered if other is not member]
+        return not others or (
+            not self._found.own and all(other.person.birth_date != born for other in others)
+        )
 
     def _weigh(self, covered: Sequence[Member]) -> Decision:
         if not any(self._near_birth(member) for member in covered):
@@ -210,7 +218,8 @@ class _Judgement:
             return None
         for one in self._person.names[:1]:
             for other in member.person.names[:1]:
-                if one.given == other.given and one.family == other.family:
+                named = one.given and one.family
+                if named and (one.given, one.family) == (other.given, other.family):
                     likeness = _likeness(self._person, member.person, one, other, Given.SAME)
                     return Fit(member, Grade.EXACT, likeness) if likeness.exact else None
         return None

@@ -137,6 +137,14 @@ def test_names_registry_members_bear_are_real_names(registry, fhir):
     assert answer(registry, near)[0] is Outcome.NONE
 
 
+def test_a_member_without_a_given_name_is_nobody_in_particular(registry, fhir):
+    unnamed = fhir.patient("", "Lee", "2026-12-30")
+    registry.enrol("newborn", unnamed, [fhir.coverage("L3", "L")])
+    for who in (unnamed, fhir.patient("Ida", "Lee", "2026-12-30")):
+        for card in (fhir.coverage("L3"), fhir.coverage(subscriber_id="L")):
+            assert answer(registry, fhir.request(who, card))[0] is Outcome.NONE
+
+
 def test_particles_are_no_shared_family_name(registry, fhir):
     registry.enrol("p", fhir.patient("Eva", "de la Cruz", "1984-02-11"), [fhir.coverage("P1", "P")])
     card = fhir.coverage(subscriber_id="P")
