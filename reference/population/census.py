@@ -12,7 +12,7 @@ from .people import Address, Enrolment, Name, Person
 from .vocabulary import vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 # Odd and not a multiple of five, so times it modulo 10**9 gives every number exactly once.
 _SCATTER = 618033989
@@ -38,6 +38,19 @@ class Census:
         offset, size = household_slots(self._seed, index - SPECIAL)
         first = offset + SPECIAL
         return self._household(first, range(first, first + size))[index - first]
+
+    def people(self, count: int) -> Iterator[Person]:
+        """Yield the first persons in order, each household made once and not kept."""
+        index = 0
+        while index < count:
+            if index < SPECIAL:
+                yield self.person(index)
+                index += 1
+                continue
+            offset, size = household_slots(self._seed, index - SPECIAL)
+            first = offset + SPECIAL
+            yield from self._make(first, tuple(range(first, first + size)))[: count - index]
+            index = first + size
 
     def _household(self, first: int, members: Sequence[int]) -> tuple[Person, ...]:
         made = self._made.get(first)
@@ -66,7 +79,6 @@ class _Home:
     ) -> None:
         self.dice, self.members, self.today, self.first = dice, members, today, first
         number = f"{(first * _SCATTER + seed * 7919) % 10**9:09d}"
-        self.household_id = f"h{first:07d}"
         self.subscriber_id = f"WPX{number}"
         self.former_id = f"GRV{number[::-1]}" if dice.chance(0.4) else self.subscriber_id
         self.named = first < SPECIAL
@@ -107,45 +119,26 @@ class _Home:
 
     def person(self, place: int, draft: Draft) -> Person:
         """Return the household's member at this place."""
-        dice = self.dice
         index = self.members[place]
         dependent = f"{place + 1:02d}"
-        patient_id = f"m{index:07d}"
-        adult = self.today - draft.born > 18 * YEAR
-        coverages = self._coverages(draft, patient_id, dependent)
-        names = self._names(draft)
         return Person(
-            index=index,
-            key=NAMED[index].key if index < SPECIAL else patient_id,
-            patient_id=patient_id,
-            names=names,
-            gender=draft.gender,
-            birth_date=date.fromordinal(draft.born),
-            deceased=date.fromordinal(draft.died) if draft.died else None,
-            multiple_birth=draft.birth_order if draft.birth_flagged else None,
-            addresses=self.addresses,
-            phone=self.phone,
-            email=f"{patient_id}@mail.example.com" if adult and dice.chance(0.6) else "",
-            household_id=self.household_id,
-            subscriber_id=self.subscriber_id,
-            member_id=self.subscriber_id + dependent,
-            dependent=dependent,
-            relationship=draft.role,
-            coverages=coverages,
-            household=self.members,
-            race=self.race,
-            ethnicity=self.ethnicity,
-            # Area 666 was never issued, so the number can belong to nobody.
-            ssn=f"666-{dice.between(1, 99):02d}-{dice.digits(4)}" if adult and index % 3 else "",
-            updated=self._updated(draft, coverages),
+            index,
+            self._names(draft),
+            draft.gender,
+            date.fromordinal(draft.born),
+            date.fromordinal(draft.died) if draft.died else None,
+            draft.birth_order if draft.birth_flagged else None,
+            self.addresses,
+            self.phone,
+            self.subscriber_id,
+            dependent,
+            draft.role,
+            self._coverages(draft, f"m{index:07d}", dependent),
+            self.members,
+            self.race,
+            self.ethnicity,
+            NAMED[index].key if index < SPECIAL else "",
         )
-
-    def _updated(self, draft: Draft, coverages: tuple[Enrolment, ...]) -> date:
-        days = [coverage.end or coverage.start for coverage in coverages]
-        days += [address.until for address in self.addresses if address.until]
-        if draft.died:
-            days.append(date.fromordinal(draft.died))
-        return min(max(days), date.fromordinal(self.today))
 
     def _names(self, draft: Draft) -> tuple[Name, ...]:
         current = Name(draft.family, draft.given, "official", draft.suffix)
@@ -165,21 +158,21 @@ class _Home:
             spans.append(("cov-2", "dental", self.subscriber_id, self.start, last))
         enrolments = []
         for name, kind, subscriber, start, end in spans:
-            begin = max(start, draft.born)
+            begin = max(draft.born, start)
             if draft.died:
                 begin = min(begin, draft.died - 400)
             if end and end < begin:
                 continue
             enrolments.append(
                 Enrolment(
-                    coverage_id=f"{patient_id}-{name}",
-                    kind=kind,
-                    subscriber_id=subscriber,
-                    member_id=subscriber + dependent,
-                    group=self.group,
-                    plan="DENTAL-1" if kind == "dental" else self.plan,
-                    start=date.fromordinal(begin),
-                    end=date.fromordinal(end) if end else None,
+                    f"{patient_id}-{name}",
+                    kind,
+                    subscriber,
+                    subscriber + dependent,
+                    self.group,
+                    "DENTAL-1" if kind == "dental" else self.plan,
+                    date.fromordinal(begin),
+                    date.fromordinal(end) if end else None,
                 )
             )
         return tuple(enrolments)

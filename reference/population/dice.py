@@ -12,16 +12,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Dice(Random):
+class Dice:
     """A stream of draws that is fixed by its key alone.
 
     Every draw comes from `random()`, the one method whose numbers Python promises to keep
     between versions; `choice`, `randrange` and `gauss` carry no such promise.
     """
 
+    __slots__ = ("random",)
+
     def __init__(self, *key: object) -> None:
         text = "/".join(map(str, key)).encode()
-        super().__init__(int.from_bytes(blake2b(text, digest_size=8).digest(), "big"))
+        # The bound method alone: inheriting from Random would seed twice, the dearest step here.
+        self.random = Random(int.from_bytes(blake2b(text, digest_size=8).digest(), "big")).random
 
     def pick(self, options: Sequence[T]) -> T:
         """Return one of the options, all equally likely."""

@@ -99,8 +99,6 @@ class Person:
     """One member: who they are and how they are covered; no clinical facts."""
 
     index: int
-    key: str
-    patient_id: str
     names: tuple[Name, ...]
     gender: str
     birth_date: date
@@ -108,18 +106,54 @@ class Person:
     multiple_birth: int | None
     addresses: tuple[Address, ...]
     phone: str
-    email: str
-    household_id: str
     subscriber_id: str
-    member_id: str
     dependent: str
     relationship: str
     coverages: tuple[Enrolment, ...]
     household: tuple[int, ...]
     race: str
     ethnicity: str
-    ssn: str
-    updated: date
+    letter: str = ""  # of a named member
+
+    # What follows from the fields is computed when asked: a registry of millions never asks.
+
+    @property
+    def patient_id(self) -> str:
+        """The id of the FHIR Patient."""
+        return f"m{self.index:07d}"
+
+    @property
+    def key(self) -> str:
+        """The key of the truth table: a letter for named members, else the Patient's id."""
+        return self.letter or self.patient_id
+
+    @property
+    def household_id(self) -> str:
+        """The id all members of the household share."""
+        return f"h{self.household[0]:07d}"
+
+    @property
+    def member_id(self) -> str:
+        """The number on the member's card today."""
+        return self.subscriber_id + self.dependent
+
+    @property
+    def email(self) -> str:
+        """An address at an example domain, or nothing."""
+        return f"{self.patient_id}@mail.example.com" if self.index % 5 < 3 else ""
+
+    @property
+    def ssn(self) -> str:
+        """A number of area 666, which was never issued; or nothing."""
+        index = self.index
+        return f"666-{index % 99 + 1:02d}-{index * 7919 % 10000:04d}" if index % 3 else ""
+
+    @property
+    def updated(self) -> date:
+        """The day of the last change: of coverage, of address, or death."""
+        cover = self.coverages[0]
+        days = (cover.end or cover.start, self.deceased, self.address.since)
+        return max(day for day in days if day)
 
     @property
     def name(self) -> Name:

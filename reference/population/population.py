@@ -47,7 +47,7 @@ class Population:
 
     def people(self) -> Iterator[Person]:
         """Yield every person in the order of their indices."""
-        return map(self.person, range(self.members))
+        return self._census.people(self.members)
 
     def record(self, index: int) -> MemberRecord:
         """Return everything held of one member, hot spots' extra resources not included."""
