@@ -316,7 +316,7 @@ def _grade(likeness: Likeness, own: bool, single_birth: bool) -> Grade:
 def _is_accepted(likeness: Likeness, own: bool, single_birth: bool) -> bool:
     same_name = likeness.given is Given.SAME and likeness.family is Family.SAME
     if likeness.birth is not Birth.SAME:
-        slip = likeness.birth is Birth.SLIP and single_birth and not likeness.generations_differ
+        slip = likeness.birth is Birth.SLIP and not likeness.generations_differ
         return slip and own and same_name and likeness.sex is Sex.SAME
     if likeness.weakened:
         return same_name

@@ -124,6 +124,17 @@ def test_father_and_son_are_told_apart_by_birth_date(registry, fhir):
     assert answer(registry, fhir.request(son, fhir.coverage("A1")))[0] is Outcome.NONE
 
 
+def test_a_wrong_digit_is_not_tolerated_between_senior_and_junior(registry, fhir):
+    def named(suffix):
+        return [fhir.human_name("John", "Rivera", suffix=[suffix])]
+
+    senior = fhir.patient("", "", "1950-03-12", "male", name=named("Sr."))
+    registry.enrol("senior", senior, [fhir.coverage("A1", "A")])
+    for suffix, outcome in (("Sr", Outcome.MATCH), ("Jr", Outcome.NONE)):
+        near = fhir.patient("", "", "1950-03-13", "male", name=named(suffix))
+        assert answer(registry, fhir.request(near, fhir.coverage("A1")))[0] is outcome
+
+
 def test_names_registry_members_bear_are_real_names(registry, fhir):
     who = fhir.patient("Zorvane", "Lee", "1999-07-09")
     registry.enrol("z", who, [fhir.coverage("Z1", "Z")])

@@ -55,6 +55,14 @@ CASES = [
     ("birth digit, sex untold", ("Ana", "Rivera-Stone", "1984-02-12", None), ANA, NONE, None),
     ("birth digit, given not exact", ("A", "Rivera-Stone", "1984-02-12"), ANA, NONE, None),
     ("birth digit, family not exact", ("Ana", "Stone", "1984-02-12"), ANA, NONE, None),
+    ("birth digit, maiden name", ("Mary Ann", "Delgado", "1960-10-05"), MARY, NONE, None),
+    (
+        "birth digit, a recorded twin",
+        ("Clara", "Rivera", "2015-07-08"),
+        "OP-555-03",
+        MATCH,
+        "clara",
+    ),
     # given: equal, a token of several | one edit if one side is no real name | other real name
     ("given a token, first", ("Mary", "O'Brien", "1960-10-04"), MARY, MATCH, "mary"),
     # by measurement stricter than the table: twins are called Emma Grace and Grace
