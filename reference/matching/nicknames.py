@@ -1,4 +1,4 @@
-"""Strict, and short forms and second names as well: finds more, and is opt-in for a reason.
+"""Strict, and short forms of given names as well: finds more, and is opt-in for a reason.
 
 Related names are given to twins (Bill and Will), and then nothing on a card tells them apart.
 """
@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Nicknames(Strict):
-    """Answers as Strict does, taking Bill for William, and Grace for Emma Grace.
-
-    Not where a multiple birth is known.
-    """
+    """Answers as Strict does, taking Bill for William unless it is a multiple birth."""
 
     @property
     def name(self) -> str:
         return "nicknames"
 
     def compare_given(self, one: Name, other: Name, registry: Registry) -> Given:
-        """Return NICKNAME where one name is a short form of the other, TOKEN for a second name."""
-        given = self.compare_words(one, other, registry)
+        """Return NICKNAME where Strict sees two names and one is a short form of the other."""
+        given = super().compare_given(one, other, registry)
         if given is not Given.DIFFERENT or not (one.given and other.given):
             return given
         related = are_forms_of_one_name(one.given[0], other.given[0])

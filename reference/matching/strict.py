@@ -124,15 +124,7 @@ class Strict:
         return _Judgement(self, req, registry, found).decision()
 
     def compare_given(self, one: Name, other: Name, registry: Registry) -> Given:
-        """Return how two given names agree; strategies that allow more override this.
-
-        A second name alone is not enough: twins are called Emma Grace and Grace.
-        """
-        given = self.compare_words(one, other, registry)
-        return Given.DIFFERENT if given is Given.TOKEN else given
-
-    def compare_words(self, one: Name, other: Name, registry: Registry) -> Given:
-        """Return how two given names agree word by word, second names included."""
+        """Return how two given names agree; strategies that allow more override this."""
         return compare_given(one.given, other.given, self._real(registry))
 
     def _real(self, registry: Registry) -> Callable[[str], bool]:

@@ -224,12 +224,13 @@ def test_nicknames_are_opt_in(registry, fhir):
     assert decide(twin, registry, load_strategy("nicknames")).outcome is Outcome.NONE
 
 
-def test_a_second_name_alone_is_opt_in(registry, fhir):
+def test_a_second_name_is_no_proof_among_twins(registry, fhir):
     emma = fhir.patient("Emma Grace", "Lee", "1984-02-11")
     registry.enrol("e", emma, [fhir.coverage("E1", "E")])
-    asked = fhir.request(fhir.patient("Grace", "Lee", "1984-02-11"), fhir.coverage("E1"))
-    assert answer(registry, asked)[0] is Outcome.NONE
-    assert decide(asked, registry, load_strategy("nicknames")).member_key == "e"
+    grace = fhir.patient("Grace", "Lee", "1984-02-11")
+    assert answer(registry, fhir.request(grace, fhir.coverage("E1")))[1] == "e"
+    twin = fhir.request({**grace, "multipleBirthBoolean": True}, fhir.coverage("E1"))
+    assert answer(registry, twin)[0] is Outcome.NONE
 
 
 def test_exact_tolerates_nothing_and_hapi_ignores_the_given_name(registry, fhir):
