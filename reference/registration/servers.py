@@ -1,0 +1,205 @@
+"""The requesting payer's side: one OIDC server definition for each source payer it may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
+
+from ..errors import SettingsError
+from ..fhir import json
+from ..fhir.hrex import MEMBER_MATCH
+from ..parties import PayerIdentity
+from ..target import Credentials
+from ..trust.keys import algorithm_of, read_private
+from .clients import Client, ClientRegistry, client_from_json
+
+AUTH_METHODS = ("private_key_jwt", "client_secret_basic")
+BINDINGS = ("patient", "sub", "none")
+EXPORT_METHODS = ("export", "everything", "search")
+
+_METADATA = MetaData()
+_SERVER = Table(
+    "oidc_server",
+    _METADATA,
+    Column("issuer", String, primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One source payer as its client knows it."""
+
+    name: str
+    issuer: str
+    """The source's exact issuer URL: what sourceIssuerUrl is compared with."""
+    fhir_base: str
+    client_id: str
+    organization: PayerIdentity
+    """The source payer; `organization_id` is the id of the local Organization resource."""
+    token_url: str = ""
+    """The token endpoint; discovered when empty."""
+    auth_method: str = "private_key_jwt"
+    key: Mapping[str, Any] | None = field(default=None, repr=False)
+    """A private JWK, kept in this payer's own database."""
+    key_file: str = ""
+    """Or the file that holds one."""
+    secret: str = field(default="", repr=False)
+    match_scope: str = MEMBER_MATCH
+    data_scope: str = "system/*.rs"
+    member_binding: str = "patient"
+    """How a data token is bound to the matched member: patient, sub or none."""
+    export_method: str = ""
+    """export, everything or search; empty: as the payer's own settings say."""
+    file_origins: tuple[str, ...] = ()
+    """Origins besides the FHIR base's own that export files may lie at. No token goes there."""
+
+    def credentials(self) -> Credentials:
+        """What the client authenticates with; raises SettingsError when the key file is bad."""
+        if self.auth_method == "client_secret_basic":
+            return Credentials(self.client_id, secret=self.secret)
+        return Credentials(self.client_id, jwk=self.key or read_private(Path(self.key_file)))
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a registration document brought into being."""
+
+    clients: tuple[Client, ...] = ()
+    servers: tuple[Server, ...] = ()
+
+
+class ServerRegistry:
+    """The source payers of one requesting payer; registering one again replaces it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _METADATA.create_all(engine)
+
+    def register(self, server: Server) -> Server:
+        """Store the definition and return it; the same one twice changes nothing.
+
+        Raises SettingsError naming the field that cannot be so.
+        """
+        _check(server)
+        content = json.write(asdict(server)).decode()
+        with self._engine.begin() as connection:
+            connection.execute(delete(_SERVER).where(_SERVER.c.issuer == server.issuer))
+            connection.execute(insert(_SERVER).values(issuer=server.issuer, content=content))
+        return server
+
+    def find(self, issuer: str) -> Server | None:
+        """The server with exactly that issuer URL, or None."""
+        statement = select(_SERVER.c.content).where(_SERVER.c.issuer == issuer)
+        with self._engine.connect() as connection:
+            content = connection.execute(statement).scalar()
+        return _server(json.read(content)) if content else None
+
+    def all(self) -> list[Server]:
+        """Every server, by issuer."""
+        statement = select(_SERVER.c.content).order_by(_SERVER.c.issuer)
+        with self._engine.connect() as connection:
+            return [_server(json.read(content)) for (content,) in connection.execute(statement)]
+
+
+def server_from_json(content: Mapping[str, Any]) -> Server:
+    """A server from a registration document.
+
+    Raises SettingsError for an unknown or a missing key.
+    """
+    known = {f.name for f in fields(Server)}
+    unknown = sorted(set(content) - known)
+    if unknown:
+        raise SettingsError(
+            f"A server registration has no key {unknown[0]}. It has {', '.join(sorted(known))}."
+        )
+    for key in ("issuer", "fhir_base", "client_id", "organization"):
+        if not content.get(key):
+            raise SettingsError(f"A server registration needs {key}.")
+    server = _server({"name": content["issuer"], **content})
+    _check(server)
+    return server
+
+
+def register_document(
+    document: Mapping[str, Any],
+    *,
+    clients: ClientRegistry | None = None,
+    servers: ServerRegistry | None = None,
+) -> Registered:
+    """Register what a document {"clients": [...], "servers": [...]} lists, or nothing of it.
+
+    A file, the admin API and the command line all end here. Raises SettingsError when an entry is
+    wrong, or is for a role that this payer does not have.
+    """
+    unknown = sorted(set(document) - {"clients", "servers"})
+    if unknown:
+        raise SettingsError(f"A registration has no key {unknown[0]}. It has clients and servers.")
+    read_clients = [client_from_json(entry) for entry in _entries(document, "clients")]
+    read_servers = [server_from_json(entry) for entry in _entries(document, "servers")]
+    if (read_clients and clients is None) or (read_servers and servers is None):
+        role = "responding" if clients is None and read_clients else "requesting"
+        raise SettingsError(f"The registration has entries for a {role} payer, which this is not.")
+    return Registered(
+        tuple(clients.register(c) for c in read_clients) if clients else (),
+        tuple(servers.register(s) for s in read_servers) if servers else (),
+    )
+
+
+def _entries(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = document.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, Mapping) for entry in found):
+        raise SettingsError(f"{key} of a registration must be a list of objects.")
+    return found
+
+
+def _check(server: Server) -> None:
+    for name, allowed in (("auth_method", AUTH_METHODS), ("member_binding", BINDINGS),
+                          ("export_method", ("", *EXPORT_METHODS))):  # fmt: skip
+        if getattr(server, name) not in allowed:
+            raise SettingsError(f"A server's {name} is one of {', '.join(filter(None, allowed))}.")
+    for name in ("issuer", "fhir_base", "token_url"):
+        url = getattr(server, name)
+        parts = urlsplit(url) if isinstance(url, str) else None
+        if parts is None or (url and not (parts.scheme in ("http", "https") and parts.netloc)):
+            raise SettingsError(f"A server's {name} must be a URL with http or https.")
+    _check_credentials(server)
+
+
+def _check_credentials(server: Server) -> None:
+    if server.auth_method == "client_secret_basic":
+        if not server.secret:
+            raise SettingsError("A server with client_secret_basic needs secret.")
+    elif server.key is None and not server.key_file:
+        raise SettingsError("A server with private_key_jwt needs key or key_file.")
+    elif server.key is not None and (algorithm_of(server.key) is None or "d" not in server.key):
+        raise SettingsError("A server's key must be a private JWK for RS384 or ES384.")
+
+
+def _server(content: Mapping[str, Any]) -> Server:
+    for name, value in content.items():
+        wanted = _SHAPES.get(name, str)
+        if value is not None and not isinstance(value, wanted):
+            raise SettingsError(f"A server's {name} has a value of the wrong kind.")
+    try:
+        organization = PayerIdentity(**content["organization"])
+    except TypeError as error:
+        raise SettingsError(
+            "A server's organization has system, value, name and organization_id."
+        ) from error
+    plain = {k: v for k, v in content.items() if k not in ("organization", "file_origins")}
+    return Server(
+        organization=organization, file_origins=tuple(content.get("file_origins") or ()), **plain
+    )
+
+
+_SHAPES: dict[str, Any] = {
+    "organization": Mapping,
+    "key": Mapping,
+    "file_origins": (list, tuple),
+}
