@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from .consent import DISCLOSER_ROLE, POLICY, RECIPIENT_ROLE, PayerIdentity
+from .fhir.hrex import (
+    DISCLOSE,
+    DISCLOSER_ROLE,
+    POLICY,
+    RECIPIENT_ROLE,
+    SUBSCRIBER_RELATIONSHIP,
+)
 from .fhir.parameters import make_parameters
+from .parties import PayerIdentity
 
-_SUBSCRIBER = "http://terminology.hl7.org/CodeSystem/subscriber-relationship"
 
-
-def hrex_consent(  # noqa: PLR0913 - a consent is these facts
+def hrex_consent(
     member: str,
     *,
     discloser: PayerIdentity,
@@ -41,8 +46,7 @@ def hrex_consent(  # noqa: PLR0913 - a consent is these facts
                 {"role": _concept(*DISCLOSER_ROLE), "reference": discloser.reference()},
                 {"role": _concept(*RECIPIENT_ROLE), "reference": recipient.reference()},
             ],
-            "action": [_concept("http://terminology.hl7.org/CodeSystem/consentaction",
-                                "disclose")],
+            "action": [_concept(*DISCLOSE)],
         },
     }  # fmt: skip
 
@@ -55,7 +59,7 @@ def coverage_to_link(member: str, payer: PayerIdentity, subscriber_id: str) -> d
         "status": "active",
         "subscriberId": subscriber_id,
         "beneficiary": {"reference": f"Patient/{member}"},
-        "relationship": _concept(_SUBSCRIBER, "self"),
+        "relationship": _concept(SUBSCRIBER_RELATIONSHIP, "self"),
         "payor": [payer.reference()],
     }
 

@@ -12,41 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from .fhir.dates import moment_range
-from .fhir.references import split_reference
-
-POLICY = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition-hrex-consent.html#"
-DISCLOSER_ROLE = (
-    "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
-    "performer",
-)
-RECIPIENT_ROLE = ("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")
-
-
-@dataclass(frozen=True, slots=True)
-class PayerIdentity:
-    """A payer as consents and coverages name it: a business identifier, and its Organization."""
-
-    system: str
-    value: str
-    name: str = ""
-    organization_id: str = ""
-
-    def reference(self) -> dict[str, Any]:
-        """A logical Reference to this payer."""
-        found: dict[str, Any] = {"identifier": {"system": self.system, "value": self.value}}
-        if self.name:
-            found["display"] = self.name
-        return found
-
-    def is_meant_by(self, reference: Any) -> bool:
-        """Whether a Reference names this payer, by identifier or by its Organization's id."""
-        if not isinstance(reference, Mapping):
-            return False
-        identifier = reference.get("identifier")
-        if isinstance(identifier, Mapping):
-            return (identifier.get("system"), identifier.get("value")) == (self.system, self.value)
-        key = split_reference(reference.get("reference"))
-        return bool(self.organization_id) and key == ("Organization", self.organization_id)
+from .fhir.hrex import DISCLOSE, DISCLOSER_ROLE, POLICY, RECIPIENT_ROLE
+from .parties import PayerIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +113,7 @@ def _names(provision: Mapping[str, Any], role: tuple[str, str], payer: PayerIden
 
 
 def _discloses(provision: Mapping[str, Any]) -> bool:
-    action = ("http://terminology.hl7.org/CodeSystem/consentaction", "disclose")
-    return any(_has_coding(concept, action) for concept in _objects(provision.get("action")))
+    return any(_has_coding(concept, DISCLOSE) for concept in _objects(provision.get("action")))
 
 
 def _has_coding(concept: Any, coding: tuple[str, str]) -> bool:

@@ -6,19 +6,21 @@ with its reason, never dropped in silence.
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from .consent import PayerIdentity
 from .errors import RecordRejected, SettingsError
 from .fhir import json
+from .fhir.hrex import SUBSCRIBER_RELATIONSHIP, V2_0203
 from .fhir.ndjson import file_lines
 from .fhir.references import references_in, split_reference
-from .member_match import V2_0203
+from .parties import PayerIdentity
 from .responding import RespondingPayer
 from .store.facts import stored_line
 from .store.repository import Key, Selection, Stored
@@ -210,7 +212,7 @@ def organization(identity: PayerIdentity) -> dict[str, Any]:
 
 
 def _assign_binaries(payer: RespondingPayer) -> None:
-    """A Binary is its document's: it joins the compartment of the member whose document names it."""
+    """A Binary joins the compartment of the one member whose document names it."""
     wanted: dict[Key, set[str]] = {}
     for compartment, key in payer.repository.outward("Binary"):
         wanted.setdefault(key, set()).add(compartment)
@@ -263,13 +265,127 @@ def made_coverage(member: str, identity: PayerIdentity) -> dict[str, Any]:
         "relationship": {
             "coding": [
                 {
-                    "system": "http://terminology.hl7.org/CodeSystem/subscriber-relationship",
+                    "system": SUBSCRIBER_RELATIONSHIP,
                     "code": "self",
                 }
             ]
         },
         "payor": [{"reference": f"Organization/{identity.organization_id}",
                    **identity.reference()}],
+    }  # fmt: skip
+
+
+def loaded_truth(
+    payer: RespondingPayer, responding: Mapping[str, Any], requesting: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The truth table of loaded members: what each record holds and what of it may leave."""
+    members = []
+    today = payer.clock.now().date()
+    for row in payer.repository.rows(Selection(types=["Patient"])):
+        members.append(_loaded_member(payer, row.id, json.read(row.body), today))
+    return {
+        "schema": "payer-exchange/members/1",
+        "seed": None,
+        "as_of": today.isoformat(),
+        "responding_payer": dict(responding),
+        "requesting_payer": dict(requesting),
+        "members": members,
+        "requests": _loaded_requests(members, responding),
+    }
+
+
+def _loaded_member(
+    payer: RespondingPayer, ident: str, patient: dict[str, Any], today: date
+) -> dict[str, Any]:
+    resources: dict[str, Any] = {}
+    coverages = []
+    rows = [*payer.repository.rows(Selection(ident)),
+            *payer.repository.by_keys(sorted(payer.repository.shared_by(ident)))]  # fmt: skip
+    for row in rows:
+        if row.compartment not in ("", ident) or (row.type == "Patient" and row.id != ident):
+            continue
+        reason = payer.settings.scope.withheld(row, "regular", today)
+        stripped = not reason and payer.settings.scope.release(row)[1]
+        if row.type == "Coverage":
+            coverages.append(json.read(row.body))
+        resources[f"{row.type}/{row.id}"] = {
+            "sha256": hashlib.sha256(row.body).hexdigest(),
+            "expect": "withheld" if reason else "stripped" if stripped else "sent",
+            "reason": reason or ("money" if stripped else ""),
+            "service_date": row.service_date,
+            "last_updated": row.last_updated,
+        }
+    return {
+        "key": ident,
+        "index": None,
+        "patient_id": ident,
+        "patient": patient,
+        "coverages": coverages,
+        "purpose": "Loaded from files.",
+        "record": {
+            "counts": dict(Counter(k.split("/")[0] for k in resources)),
+            "resources": resources,
+        },
+    }
+
+
+def _loaded_requests(
+    members: list[dict[str, Any]], responding: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """A match request for each member who can be asked for; the first one is named `unique`."""
+    requests: list[dict[str, Any]] = []
+    for member in members:
+        submitted = _submitted(member, responding)
+        if submitted:
+            name = f"member-{len(requests)}" if requests else "unique"
+            requests.append(
+                {"name": name, "case": member["key"], "member": member["key"], "expect": "match",
+                 "consent": dict(_GOOD_CONSENT), "purpose": "Finds a loaded member.", **submitted}
+            )  # fmt: skip
+    if requests:
+        first = requests[0]
+        stranger = {**first["patient"], "name": [{"family": "Nobody", "given": ["Known"]}]}
+        requests.append({**first, "name": "stranger-on-known-card", "member": None,
+                         "expect": "no-match", "patient": stranger,
+                         "purpose": "A known card with another person's name."})  # fmt: skip
+        for name, change in (("consent-expired-a", {"period": "expired"}),
+                             ("consent-wrong-recipient-a", {"recipient": "other"})):  # fmt: skip
+            requests.append({**first, "name": name, "member": None, "expect": "consent",
+                             "consent": {**_GOOD_CONSENT, **change},
+                             "purpose": "A consent that cannot be honoured."})  # fmt: skip
+    return requests
+
+
+_GOOD_CONSENT = {"policy": "regular", "period": "current", "recipient": "requesting",
+                 "discloser": "responding", "status": "active", "patient": "member"}  # fmt: skip
+
+
+def _submitted(member: Mapping[str, Any], responding: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The demographics and card to submit, or None for somebody whom no match could find."""
+    patient = member["patient"]
+    names = [n for n in patient.get("name", []) if n.get("family") and n.get("given")]
+    if not names or not patient.get("birthDate") or not member["coverages"]:
+        return None
+    coverage = member["coverages"][0]
+    card = {k: coverage[k] for k in ("identifier", "subscriberId", "dependent", "relationship",
+                                     "class") if k in coverage}  # fmt: skip
+    return {
+        "patient": {
+            "resourceType": "Patient",
+            "id": "submitted",
+            "name": [{k: v for k, v in names[0].items() if k in ("family", "given", "suffix")}],
+            "gender": patient.get("gender", "unknown"),
+            "birthDate": patient["birthDate"],
+        },
+        "coverage_to_match": {
+            "resourceType": "Coverage",
+            "id": "submitted-card",
+            "status": "active",
+            **card,
+            "beneficiary": {"reference": "Patient/submitted"},
+            "payor": [{"identifier": responding["identifier"],
+                       "display": responding.get("name", "")}],
+        },
     }  # fmt: skip
 
 

@@ -12,10 +12,9 @@ from typing import Any
 
 from .errors import BadRequest
 from .fhir.dates import moment_range
+from .fhir.hrex import HREX_TEMP
 from .fhir.parameters import by_name, make_parameters, parameters_of, required
 
-HREX_TEMP = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
-V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
 _BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
 # Longer than any name or identifier that is one; a longer string is a probe, not a person.

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from .audit import AuditLog
 from .clock import Clock, SystemClock, instant
-from .consent import ConsentDecision, PayerIdentity, evaluate
+from .consent import ConsentDecision, evaluate
 from .errors import BadRequest
 from .export.jobs import COMPLETE, FAILED, ExportJobs, Job, NdjsonWriter
 from .export.provenance import transmitter_provenance
@@ -24,6 +24,7 @@ from .export.release import ReleaseRequest, Releases
 from .export.request import ExportRequest, read_export_request
 from .export.scope import DataScope, Tally
 from .fhir import json
+from .fhir.hrex import MEMBER_MATCH
 from .fhir.outcome import outcome_of
 from .fhir.search import PARAMETERS
 from .http import HttpClient
@@ -31,12 +32,13 @@ from .matches import Matches
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
 from .member_match import MemberMatchRequest, answer, read_request
+from .parties import PayerIdentity
 from .registration.clients import ClientRegistry
 from .retrieval import NOT_FOUND, Access, Retrieval, require_scope
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
 from .trust.authorization import AuthorizationServer
-from .trust.scopes import MEMBER_MATCH, readable_types
+from .trust.scopes import readable_types
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
 
 MAX_RUNNING_JOBS = 20
@@ -338,7 +340,7 @@ class RespondingPayer:
                           details=tally.as_json())  # fmt: skip
         return {"tally": tally.as_json()}
 
-    def _write_member(  # noqa: PLR0913 - one member of one job
+    def _write_member(
         self,
         job: Job,
         asked: ExportRequest,

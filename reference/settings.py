@@ -14,8 +14,9 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from .consent import PayerIdentity
 from .errors import SettingsError
+from .fhir.hrex import MEMBER_MATCH
+from .parties import PayerIdentity
 
 FILE_NAME = "payer-exchange.toml"
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
@@ -38,7 +39,7 @@ class AuthSettings:
     """For bearer: a ready token, { env = "NAME" } or a path beside this file."""
     token_url: str = ""
     """The token endpoint; discovered when empty."""
-    match_scope: str = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
+    match_scope: str = MEMBER_MATCH
     """The scope asked for before $member-match."""
     data_scope: str = "system/*.rs"
     """The scope asked for before data is requested."""
@@ -86,7 +87,7 @@ class MembersSettings:
 
 @dataclass(frozen=True, slots=True)
 class HooksSettings:
-    """Optional commands that change the target for one scenario; absent: the scenario is skipped."""
+    """Commands that change the target for one scenario, which is skipped without them."""
 
     withdraw_consent: str = ""
     """Withdraws the consent of the member whose Patient id is in MEMBER_ID."""

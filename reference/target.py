@@ -224,7 +224,7 @@ class Target:
 
     def absolute(self, url: str) -> str:
         """The URL, from the FHIR base when it is relative."""
-        return url if "://" in url else f"{self.fhir_base}/{url.lstrip('/')}"
+        return url if url.startswith(("http://", "https://")) else f"{self.fhir_base}/{url.lstrip('/')}"
 
     # Export
 

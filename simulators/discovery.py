@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..reference.clock import instant
+from ..reference.fhir.hrex import MEMBER_MATCH
 from ..reference.fhir.media import FHIR_JSON
 from ..reference.fhir.search import COMMON, PARAMETERS, REFERENCE
 from ..reference.responding import RespondingPayer
 from ..reference.trust.keys import ALGORITHMS
-from ..reference.trust.scopes import MEMBER_MATCH
 
 _PDEX = "http://hl7.org/fhir/us/davinci-pdex/"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/"
@@ -56,8 +56,7 @@ def capability_statement(payer: RespondingPayer) -> dict[str, Any]:
         "date": instant(payer.clock.now()),
         "kind": "instance",
         "instantiates": [_BULK + "CapabilityStatement/bulk-data"],
-        "implementationGuide": ["http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/"
-                                "hl7.fhir.us.davinci-pdex|2.2.0"],
+        "implementationGuide": [_PDEX + "ImplementationGuide/hl7.fhir.us.davinci-pdex|2.2.0"],
         "software": {"name": "payer-exchange"},
         "implementation": {
             "description": "A simulated responding payer with synthetic members",

@@ -98,6 +98,10 @@ class RespondingSimulator:
     def davinci(self) -> Response:
         return _json(davinci_configuration(self.payer))
 
+    def absent(self, **_arguments: str) -> Response:
+        """The answer at an address where there is nothing."""
+        raise BadRequest("There is nothing at this address.", status=404, code="not-found")
+
     # Authorization
 
     def token(self) -> Response:

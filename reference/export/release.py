@@ -54,7 +54,8 @@ class Releases:
             for row in self._repository.rows(selection, bodies=False)
             if self._passes(row, asked, today, tally)
         ]
-        return own + self._shared(asked, today, tally)
+        # What is referred to goes along with what refers to it, never alone.
+        return own + self._shared(asked, today, tally) if own else []
 
     def bodies(self, rows: list[Row], asked: ReleaseRequest, tally: Tally) -> Iterator[Released]:
         """What leaves of the rows given, stripped and filtered, batch by batch."""

@@ -8,6 +8,7 @@ relative it does know.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -279,13 +280,19 @@ def _relative(dice: Dice, person: Person, population: Population) -> _Claim:
 def _unlike(dice: Dice, pool: tuple[str, ...], taken: list[str]) -> str:
     """Return a given name that none of the taken ones is, so that refusing is the right answer."""
     name = dice.pick(pool)
-    while name.lower() in taken:
+    while _folded(name) in taken:
         name = dice.pick(pool)
     return name
 
 
 def _tokens(given: tuple[str, ...]) -> list[str]:
-    return " ".join(given).replace("-", " ").lower().split()
+    return _folded(" ".join(given)).replace("-", " ").split()
+
+
+def _folded(name: str) -> str:
+    """Return the name as a matcher compares it: an accent alone does not make another person."""
+    decomposed = unicodedata.normalize("NFKD", name)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
 
 
 def unissued_number(dice: Dice) -> str:

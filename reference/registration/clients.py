@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
 
-from ..consent import PayerIdentity
 from ..errors import SettingsError
 from ..fhir import json
 from ..fhir.dates import moment_range
+from ..parties import PayerIdentity
 
 STATES = ("pending", "approved", "suspended")
 _METADATA = MetaData()

@@ -162,8 +162,7 @@ def _changed(resource: Mapping[str, Any]) -> str:
         return max(dates)
     meta = resource.get("meta")
     updated = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
-    created = str(resource.get("created") or updated or "")[:10]
-    return created
+    return str(resource.get("created") or updated or "")[:10]
 
 
 def _review_codes(resource: Mapping[str, Any]) -> Iterator[str]:

@@ -239,11 +239,17 @@ class Repository:
             for compartment, ident in connection.execute(statement):
                 yield compartment, (kind, ident)
 
+    def some_ids(self, kind: str, count: int) -> list[str]:
+        """The ids of the first so many resources of a type."""
+        statement = select(RESOURCE.c.id).where(RESOURCE.c.type == kind).order_by(RESOURCE.c.seq)
+        with self._engine.connect() as connection:
+            return [ident for (ident,) in connection.execute(statement.limit(count))]
+
     def counts(self) -> dict[str, int]:
         """How many resources of each type are stored."""
         statement = select(RESOURCE.c.type, func.count()).group_by(RESOURCE.c.type)
         with self._engine.connect() as connection:
-            return {kind: count for kind, count in connection.execute(statement)}
+            return {row[0]: row[1] for row in connection.execute(statement)}
 
     def forget(self, keys: Sequence[Key]) -> int:
         """Take resources out; returns how many were there."""

@@ -81,7 +81,7 @@ def unverified_client_id(assertion: str) -> str:
     return issuer
 
 
-def verify(  # noqa: PLR0913 - the rule needs all of them
+def verify(
     assertion: str,
     client: Client,
     *,

@@ -36,7 +36,7 @@ class OAuthError(Exception):
     reason: str = ""
 
 
-@dataclass(slots=True)
+@dataclass
 class AuthorizationServer:
     """Decides on token requests and on tokens."""
 
@@ -75,7 +75,7 @@ class AuthorizationServer:
         return ({**answer, "patient": member} if member else answer), client.client_id
 
     def authorize(self, header: str | None) -> Grant | None:
-        """What the Bearer token in an Authorization header allows, or None when it allows nothing."""
+        """What the Bearer token of an Authorization header allows, or None."""
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
@@ -92,9 +92,9 @@ class AuthorizationServer:
             raise OAuthError(
                 400, "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}."
             )
-        return self._by_assertion(_one(form, "client_assertion"), _one(form, "client_id"))
+        return self.by_assertion(_one(form, "client_assertion"), _one(form, "client_id"))
 
-    def _by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
+    def by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
         try:
             claimed = unverified_client_id(assertion)
             client = self._approved(claimed)
@@ -109,7 +109,7 @@ class AuthorizationServer:
                 fetch_jwks=self.fetch_jwks,
             )
         except AssertionRefused as refused:
-            raise _invalid_client(str(refused)) from refused
+            raise invalid_client(str(refused)) from refused
         return client, verified.subject
 
     def _by_secret(self, header: str) -> tuple[Client, str]:
@@ -122,11 +122,11 @@ class AuthorizationServer:
         try:
             client = self._approved(unquote_plus(client_id))
         except AssertionRefused as refused:
-            raise _invalid_client(str(refused)) from refused
+            raise invalid_client(str(refused)) from refused
         now = self.clock.now()
         accepted = [s.accepts(unquote_plus(secret), now) for s in client.secrets]
         if scheme.lower() != "basic" or not any(accepted):
-            raise _invalid_client("secret")
+            raise invalid_client("secret")
         return client, client.client_id
 
     def _approved(self, client_id: str) -> Client:
@@ -149,10 +149,10 @@ class AuthorizationServer:
             if ident == member or wanted == match.value:
                 return member
         # The same answer whether the member exists or not.
-        raise _invalid_client("member-not-matched")
+        raise invalid_client("member-not-matched")
 
 
-def _invalid_client(reason: str) -> OAuthError:
+def invalid_client(reason: str) -> OAuthError:
     return OAuthError(
         401, "invalid_client", "The client could not be authenticated.", reason=reason
     )

@@ -1,0 +1,138 @@
+"""`payer-exchange load`: journeys of a requesting payer against a payer, and thresholds.
+
+Locust patches the process it is imported into, so only the runner is imported here; it starts
+Locust as a child process.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..load.figures import LoadResults
+from ..load.running import SCENARIOS, SUMMARY, LoadRequest, NothingMeasured, run_load
+from ..reference.errors import PayerExchangeError
+from ..reference.settings import FILE_NAME, find_settings
+from ..simulators.assembly import ResponderOptions, start_responder
+
+
+class _WithLocustOptions(click.Command):
+    """Keeps what stands after `--` for Locust, so that none of it is taken for the URL."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.obj = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- LOCUST OPTIONS]"]
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("load", cls=_WithLocustOptions)
+@click.argument("scenario", type=click.Choice(list(SCENARIOS), case_sensitive=False))
+@click.argument("url", required=False, default="")
+@click.option("--config", type=_FILE, help="payer-exchange.toml of the payer that is asked.")
+@click.option("--thresholds", type=_FILE, help="A TOML file; default: those of the scenario.")
+@click.option(
+    "--report-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default=True,
+    default=Path("payer-exchange-report"),
+    help="Where the results are written.",
+)
+@click.pass_context
+def load(
+    ctx: click.Context,
+    *,
+    scenario: str,
+    url: str,
+    config: Path | None,
+    thresholds: Path | None,
+    report_dir: Path,
+) -> None:
+    """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
+
+    LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. Without URL and
+    --config a simulated payer is started and asked. Locust's own options follow after --, as in
+    `-- --run-time 1m --users 4`. Load is only sent to this machine, for ten minutes at most.
+
+    Exit status: 0 thresholds met, 1 one missed or a wrong answer, 2 wrong usage, 3 nothing
+    measured.
+    """
+    try:
+        with _target(config, url) as file:
+            results = run_load(
+                LoadRequest(scenario, file, url, thresholds, report_dir, tuple(ctx.obj or ()))
+            )
+    except NothingMeasured as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(3)
+    except PayerExchangeError as error:
+        raise click.UsageError(str(error)) from error
+    _print(results)
+    click.echo(f"Report: {report_dir / SUMMARY}")
+    sys.exit(results.exit_status)
+
+
+@contextmanager
+def _target(config: Path | None, url: str) -> Iterator[Path]:
+    """The settings file of the target; without file and URL that of a payer started for the run."""
+    found = config or (find_settings(Path.cwd()) if url else None)
+    if found:
+        yield found
+    elif url:
+        raise click.UsageError(
+            f"Give --config: {FILE_NAME} holds the key and the members to ask for."
+        )
+    else:
+        with TemporaryDirectory(prefix="payer-exchange-load-") as folder:
+            payer = start_responder(ResponderOptions())
+            try:
+                file = Path(folder) / FILE_NAME
+                payer.write_config(file)
+                yield file
+            finally:
+                payer.close()
+
+
+def _print(results: LoadResults) -> None:
+    figures = results.figures
+    table = Table(title=f"{results.scenario}: {results.verdict}")
+    for head in ("threshold", "limit", "measured", "margin", ""):
+        table.add_column(head, justify="left" if head in ("threshold", "") else "right")
+    for found in results.thresholds:
+        table.add_row(
+            found.name,
+            f"{found.limit:g}",
+            _figure(found.actual),
+            _share(found.margin),
+            "met" if found.met else "missed",
+            style="" if found.met else "red",
+        )
+    Console().print(table)
+    count, failed = figures.journeys
+    click.echo(
+        f"{count} journeys, {failed} broken; {figures.failed_checks} checks failed; "
+        f"{_figure(figures.resources_per_s)} resources/s, "
+        f"{_figure(figures.megabytes_per_s)} MB/s downloaded."
+    )
+    for error in figures.errors:
+        click.echo(f"  {error.name}: {error.message} ({error.occurrences} times)")
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:,.4g}"
+
+
+def _share(margin: float | None) -> str:
+    return "" if margin is None else f"{margin:+.0%}"

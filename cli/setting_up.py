@@ -1,0 +1,68 @@
+"""`payer-exchange init` and `payer-exchange settings`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ..reference.errors import SettingsError
+from ..reference.settings import FILE_NAME, Settings, described, find_settings, read_settings
+from ..reference.trust import keys
+
+_console = Console()
+_TEMPLATE = """\
+# How payer-exchange reaches the payer under test. payer-exchange settings says what is in force.
+[target]
+fhir_base = "https://payer.example/fhir"
+pdex_version = "2.2.0"
+
+[target.auth]
+method = "smart-backend-services"
+client_id = "the id the payer gave you"
+private_key = "requesting-payer.jwk.json"
+
+[identity]
+system = "https://example.org/payer-id"
+value = "the identifier the payer knows you by"
+
+[members]
+file = "members.json"
+"""
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--algorithm", type=click.Choice(list(keys.ALGORITHMS)), default="ES384",
+              show_default=True)  # fmt: skip
+def init(folder: Path, algorithm: str) -> None:
+    """Write payer-exchange.toml, a key pair and the public JWKS to register."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jwk = keys.generate(algorithm)
+    key = folder / "requesting-payer.jwk.json"
+    jwks = folder / "requesting-payer.jwks.json"
+    for path in (folder / FILE_NAME, key, jwks):
+        if path.exists():
+            raise SettingsError(
+                f"{path} is there already. Remove it first, or name another folder."
+            )
+    key.touch(mode=0o600)
+    key.write_text(json.dumps(jwk, indent=1), encoding="utf-8")
+    jwks.write_text(json.dumps(keys.public_set(jwk), indent=1), encoding="utf-8")
+    (folder / FILE_NAME).write_text(_TEMPLATE, encoding="utf-8")
+    _console.print(f"Register {jwks} with the payer, then fill in {folder / FILE_NAME}.")
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path))
+def settings(config: Path | None) -> None:
+    """Show the settings in force, secrets masked."""
+    path = config or find_settings(Path.cwd())
+    found = read_settings(path) if path else Settings()
+    table = Table("setting", "value", "default", title=str(path or "defaults: no file found"))
+    for row in described(found):
+        table.add_row(*row)
+    _console.print(table)

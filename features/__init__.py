@@ -1,0 +1,1 @@
+"""Gherkin in the order of the exchange, and the catalogue of requirements. Text only."""

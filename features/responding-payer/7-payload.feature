@@ -1,0 +1,98 @@
+Feature: Payload
+  What has to be in a delivery, what must not be, and how it refers to itself.
+
+  @pdex-127 @pdex-42
+  Scenario: The exchange has a Provenance of the transmitter
+    Given the export of the request "unique"
+    Then a Provenance names the transmitter and what was transmitted
+
+  @bulk-provenance-default @bulk-param-14
+  Scenario: Provenance is delivered unless types are restricted
+    Given the export of the request "unique"
+    Then resources of the type "Provenance" are delivered
+
+  @pdex-prov-profile
+  Scenario: Provenance names who acted and as what
+    Given the export of the request "unique"
+    Then every Provenance has agents with who and type
+
+  @pdex-05
+  Scenario: Every resource has a Provenance of its origin
+    Given the export of the request "unique"
+    Then every clinical resource is the target of a Provenance of author or source
+
+  @cms0057-exclude-financial
+  Scenario: Claims carry no money
+    Given the export of the request "every-claim"
+    Then no claim holds an amount of money
+
+  @pdex-75
+  Scenario: Claims of every kind are delivered in their profiles
+    Given the export of the request "every-claim"
+    Then the claims claim the five CARIN Basis profiles
+
+  @pdex-131 @pdex-132 @pdex-170
+  Scenario: Prior authorizations are delivered by the twelve-month rule
+    Given the export of the request "prior-authorizations"
+    Then the prior authorizations are those that the truth table of "H" expects
+
+  @cms0057-exclude-denied-pa
+  Scenario: Denied and drug prior authorizations stay
+    Given the export of the request "prior-authorizations"
+    Then nothing is delivered that the truth table of "H" withholds
+
+  @pdex-76 @pdex-pa-metaprofile @pdex-pa-use
+  Scenario: Prior authorizations claim their profile
+    Given the export of the request "prior-authorizations"
+    Then every prior authorization claims its profile and has what it requires
+
+  @pdex-133 @pdex-134
+  Scenario: Prior authorizations come with their documents
+    Given the export of the request "prior-authorizations"
+    Then the documents that prior authorizations name are delivered
+
+  @pdex-172 @pdex-169 @pdex-130 @pdex-165
+  Scenario: Five years of data are delivered
+    Given the export of the request "time-windows"
+    Then everything of the last five years is delivered that the truth table of "G" expects
+
+  @pdex-176
+  Scenario: Since is not rewritten
+    Given the export of the request "time-windows" with "_since" set to "2000-01-01T00:00:00Z"
+    Then everything is delivered that the truth table of "G" expects
+
+  @bulk-param-02
+  Scenario: Since leaves out what was not updated after it
+    Given the export of the request "time-windows" since the middle of the updates of "G"
+    Then only resources of "G" updated after it are delivered
+
+  @pdex-154
+  Scenario: A consent for regular data keeps sensitive records back
+    Given the export of the request "sensitive-held"
+    Then nothing is delivered that the truth table of "E" withholds
+
+  @pdex-139
+  Scenario: Export and everything deliver the same
+    Given the export of the request "unique"
+    And everything of the request "unique"
+    Then both hold the same resources
+
+  @ref-01
+  Scenario: What a delivery refers to is in it
+    Given the export of the request "unique"
+    Then every reference leads to a resource of the delivery
+
+  @pdex-36
+  Scenario: The member's number is typed
+    Given the export of the request "unique"
+    Then the Patient has an identifier of type "MB"
+
+  @pdex-35 @pdex-21 @pdex-28 @pdex-33 @pdex-39 @pdex-74
+  Scenario: Clinical data claims US Core profiles
+    Given the export of the request "unique"
+    Then every clinical resource claims a US Core, PDex or CARIN profile
+
+  @bulk-out-14
+  Scenario: Documents have content
+    Given the export of the request "unstructured-documents"
+    Then every attachment has a content type and data or an address

@@ -1,0 +1,73 @@
+"""The exchanges of a run as HTTP Archive 1.2, masked: what any browser's tools can open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..reference.http import Exchange
+from .masking import MASK, Masker
+
+_HIDDEN_HEADERS = frozenset({"authorization", "cookie", "set-cookie"})
+
+
+def write_har(path: Path, exchanges: Iterable[tuple[str, Exchange]], masker: Masker) -> None:
+    """Write the exchanges; each entry's comment is its id."""
+    log = {
+        "version": "1.2",
+        "creator": {"name": "payer-exchange", "version": "1"},
+        "entries": [_entry(ident, exchange, masker) for ident, exchange in exchanges],
+    }
+    path.write_text(json.dumps({"log": log}, indent=1), encoding="utf-8")
+
+
+def _entry(ident: str, exchange: Exchange, masker: Masker) -> dict[str, Any]:
+    started = datetime.fromtimestamp(exchange.started, UTC)
+    elapsed = round(exchange.elapsed_s * 1000, 3)
+    return {
+        "comment": ident,
+        "startedDateTime": started.isoformat(timespec="milliseconds"),
+        "time": elapsed,
+        "request": {
+            "method": exchange.method,
+            "url": masker.text(exchange.url),
+            "httpVersion": "HTTP/1.1",
+            "headers": _headers(exchange.request_headers, masker),
+            "queryString": [],
+            "cookies": [],
+            "headersSize": -1,
+            "bodySize": len(exchange.request_body),
+            "postData": {
+                "mimeType": exchange.request_headers.get("Content-Type", ""),
+                "text": masker.body(exchange.request_body),
+            },
+        },
+        "response": {
+            "status": exchange.status,
+            "statusText": "",
+            "httpVersion": "HTTP/1.1",
+            "headers": _headers(exchange.headers, masker),
+            "cookies": [],
+            "redirectURL": "",
+            "headersSize": -1,
+            "bodySize": len(exchange.body),
+            "content": {
+                "size": len(exchange.body),
+                "mimeType": exchange.header("Content-Type"),
+                "text": masker.body(exchange.body) if exchange.body else "",
+            },
+            "comment": exchange.note,
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": elapsed, "receive": 0},
+    }
+
+
+def _headers(headers: Mapping[str, str], masker: Masker) -> list[dict[str, str]]:
+    return [
+        {"name": n, "value": MASK if n.lower() in _HIDDEN_HEADERS else masker.text(v)}
+        for n, v in headers.items()
+    ]

@@ -1,0 +1,36 @@
+"""Writing a run's results: results.json, and every report form beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .masking import Masker
+from .results import Results, results_from_json
+
+RESULTS = "results.json"
+
+
+def write_results(folder: Path, results: Results, masker: Masker) -> None:
+    """Write results.json and the report forms into a folder, without members or secrets."""
+    content = masked(results.as_json(), masker)
+    (folder / RESULTS).write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read_results(folder: Path) -> Results:
+    """The results of a report folder; raises ValueError when there are none."""
+    path = folder / RESULTS
+    try:
+        return results_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read.") from error
+
+
+def masked(value: Any, masker: Masker) -> Any:
+    """A JSON value with every text in it masked."""
+    if isinstance(value, dict):
+        return {k: masked(v, masker) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(v, masker) for v in value]
+    return masker.text(value) if isinstance(value, str) else value

@@ -1,0 +1,210 @@
+"""Putting a simulated responding payer together: server, database, members, clients, defects."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..reference.clock import Clock
+from ..reference.export.scope import DataScope, read_scope
+from ..reference.fhir.hrex import MEMBER_MATCH
+from ..reference.holdings import Filled, fill, loaded_truth, read_paths
+from ..reference.parties import PayerIdentity
+from ..reference.population import Population
+from ..reference.registration.clients import Client
+from ..reference.responding import RespondingPayer, RespondingSettings
+from ..reference.store.database import open_data_dir, open_database
+from ..reference.trust import keys
+from .defects import apply
+from .responding import RespondingSimulator
+from .serving import Server
+
+PAYER_IDENTIFIERS = "https://example.org/payer-id"
+RESPONDING = PayerIdentity(
+    PAYER_IDENTIFIERS, "RESPONDING-PAYER", "Responding Payer Health Plan (test)", "payer"
+)
+REQUESTING = PayerIdentity(
+    PAYER_IDENTIFIERS, "REQUESTING-PAYER", "Requesting Payer Health Plan (test)", "new-payer"
+)
+CLIENT_ID = "requesting-payer"
+SCOPES = ("system/*.rs", "system/*.read", MEMBER_MATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderOptions:
+    """How a simulated responding payer is to be."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    public_url: str = ""
+    members: int = 25
+    seed: int = 1
+    data_dir: Path | None = None
+    database: str = ""
+    load: tuple[Path, ...] = ()
+    defects: tuple[str, ...] = ()
+    scope: Path | None = None
+    strategy: str = "strict"
+    token_lifetime_s: int = 300
+    threads: int = 8
+
+
+@dataclass(slots=True)
+class RunningResponder:
+    """A simulated responding payer that answers; `close` ends it."""
+
+    payer: RespondingPayer
+    simulator: RespondingSimulator
+    server: Server
+    client_key: dict[str, Any]
+    filled: Filled
+    population: Population | None
+    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None)
+
+    @property
+    def fhir_base(self) -> str:
+        """The FHIR base that others see."""
+        return self.payer.settings.fhir_base
+
+    def write_config(self, file: Path) -> None:
+        """Write payer-exchange.toml and, beside it, the client's key and the truth table."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        key = file.parent / "requesting-payer.jwk.json"
+        key.touch(mode=0o600)
+        key.write_text(json.dumps(self.client_key), encoding="utf-8")
+        members = file.parent / "members.json"
+        members.write_text(json.dumps(self.truth()), encoding="utf-8")
+        file.write_text(_TOML.format(
+            base=self.fhir_base, client=CLIENT_ID, key=key.name, members=members.name,
+            admin=self.payer.settings.admin_token, root=self.fhir_base.removesuffix("/fhir"),
+            python=sys.executable.replace("\\", "/"),
+            system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
+        ), encoding="utf-8")  # fmt: skip
+
+    def truth(self) -> dict[str, Any]:
+        """The truth table: of the population, or of what was loaded."""
+        responding, requesting = _party(RESPONDING), _party(REQUESTING)
+        if self.population is not None:
+            return self.population.truth(responding, requesting)
+        return loaded_truth(self.payer, responding, requesting)
+
+    def close(self) -> None:
+        """Stop answering, stop exporting, and remove what was temporary."""
+        self.server.stop()
+        self.payer.close()
+        if self._folder:
+            self._folder.cleanup()
+
+
+_TOML = """\
+# Written by payer-exchange simulate responding-payer.
+[target]
+fhir_base = "{base}"
+pdex_version = "2.2.0"
+
+[target.auth]
+method = "smart-backend-services"
+client_id = "{client}"
+private_key = "{key}"
+
+[identity]
+system = "{system}"
+value = "{value}"
+name = "{name}"
+
+[members]
+file = "{members}"
+
+[hooks]
+withdraw_consent = "{python} -m payer_exchange.cli admin --url {root} --token {admin} withdraw"
+"""
+
+
+def start_responder(
+    options: ResponderOptions,
+    *,
+    clock: Clock | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RunningResponder:
+    """A simulated responding payer, filled, registered and answering.
+
+    Raises SettingsError for a taken port, an unknown defect or a path that cannot be loaded.
+    """
+    folder = None if options.data_dir else tempfile.TemporaryDirectory(prefix="payer-exchange-")
+    data_dir = options.data_dir or Path(folder.name if folder else ".")
+    server = Server(options.host, options.port, threads=options.threads)
+    root = options.public_url.rstrip("/") or server.url
+    engine = (
+        open_database(options.database)
+        if options.database
+        else open_data_dir(data_dir, "responding-payer")
+    )
+    payer = RespondingPayer(
+        RespondingSettings(
+            fhir_base=f"{root}/fhir",
+            token_url=f"{root}/oauth/token",
+            identity=RESPONDING,
+            data_dir=data_dir,
+            scope=read_scope(options.scope) if options.scope else DataScope(),
+            strategy=options.strategy,
+            token_lifetime_s=options.token_lifetime_s,
+        ),
+        engine,
+        clock=clock,
+    )
+    population = None if options.load else _population(options, payer.clock)
+    filled = _fill(payer, population, options.load, progress)
+    key = _register(payer, data_dir)
+    simulator = RespondingSimulator(payer)
+    apply(simulator, options.defects)
+    payer.jobs.resume()
+    server.start(simulator.app)
+    return RunningResponder(payer, simulator, server, key, filled, population, folder)
+
+
+def _population(options: ResponderOptions, clock: Clock) -> Population:
+    return Population(seed=options.seed, members=options.members, as_of=clock.now().date())
+
+
+def _fill(
+    payer: RespondingPayer,
+    population: Population | None,
+    paths: Iterable[Path],
+    progress: Callable[[int], None] | None,
+) -> Filled:
+    if payer.repository.counts().get("Patient"):
+        return Filled()  # the data folder of an earlier run holds them already
+    lines = (
+        (body for _, _, body in population.resources())
+        if population is not None
+        else read_paths(list(paths))
+    )
+    return fill(payer, lines, progress=progress)
+
+
+def _register(payer: RespondingPayer, data_dir: Path) -> dict[str, Any]:
+    """Register the requesting payer with a key that lasts as long as the data folder."""
+    kept = data_dir / "requesting-payer.jwk.json"
+    if kept.is_file():
+        key: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    else:
+        key = keys.generate()
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps(key), encoding="utf-8")
+    payer.clients.register(
+        Client(CLIENT_ID, REQUESTING.name, REQUESTING, SCOPES, keys.public_set(key))
+    )
+    payer.audit.record("registration", "client", "approved", client=CLIENT_ID)
+    return key
+
+
+def _party(identity: PayerIdentity) -> dict[str, Any]:
+    return {
+        "identifier": {"system": identity.system, "value": identity.value},
+        "name": identity.name,
+    }

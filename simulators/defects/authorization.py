@@ -1,0 +1,197 @@
+"""Defects of the token endpoint and of token checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jwt
+from flask import request
+
+from ...reference.errors import BadRequest
+from ...reference.trust import authorization
+from ...reference.trust.tokens import Grant
+from ..responding import RespondingSimulator
+from .registry import change_json, defect, set_header
+
+_NO_CHECKS = {"verify_signature": False, "verify_exp": False, "verify_aud": False}
+
+
+def _lax(simulator: RespondingSimulator, forgive: Callable[[str], bool]) -> None:
+    """Make the authorization server accept assertions that are refused for some reasons."""
+    server = simulator.payer.authorization
+    strict = server.by_assertion
+
+    def by_assertion(assertion: str, client_id: str) -> Any:
+        try:
+            return strict(assertion, client_id)
+        except authorization.OAuthError as refused:
+            if not forgive(refused.reason):
+                raise
+            registered = simulator.payer.clients.all()[0]
+            return registered, registered.client_id
+
+    server.by_assertion = by_assertion
+
+
+def _accepts(ident: str, words: str, *reasons: str, requirements: tuple[str, ...]) -> None:
+    @defect(ident, words, *requirements)
+    def install(simulator: RespondingSimulator) -> None:
+        _lax(simulator, lambda reason: reason in reasons)
+
+
+_ASSERTION = ("smart-jwt-13", "smart-jwt-17")
+_accepts("R05", "A bad signature is accepted", "signature", "malformed",
+         requirements=_ASSERTION)  # fmt: skip
+_accepts("R05-alg", "Algorithm none is accepted", "alg", requirements=_ASSERTION)
+_accepts("R06", "An assertion is accepted twice", "jti-replayed", requirements=("smart-jwt-11",))
+_accepts("R06-missing", "An assertion without jti is accepted", "jti", requirements=_ASSERTION)
+_accepts("R07", "An expired assertion is accepted", "exp-past", requirements=_ASSERTION)
+_accepts("R07-long", "An assertion good for a day is accepted", "exp-too-far",
+         requirements=_ASSERTION)  # fmt: skip
+_accepts("R07-missing", "An assertion without expiry is accepted", "exp-missing",
+         requirements=_ASSERTION)  # fmt: skip
+_accepts("R07-future", "An assertion that is not yet valid is accepted", "nbf-in-future",
+         requirements=_ASSERTION)  # fmt: skip
+_accepts("R08", "An assertion for another server is accepted", "aud", requirements=_ASSERTION)
+_accepts("R09", "An assertion of an unknown client is accepted", "client-unknown",
+         requirements=_ASSERTION)  # fmt: skip
+_accepts("R09-sub", "An assertion with a foreign subject is accepted", "member-not-matched",
+         "sub", requirements=_ASSERTION)  # fmt: skip
+_accepts("R09-client", "Another client id beside the assertion is accepted",
+         "client-id-differs", requirements=("smart-jwt-12",))  # fmt: skip
+_accepts("R05-kid", "The key id is not looked at", "kid", "kid-missing",
+         requirements=("smart-jwt-06",))  # fmt: skip
+_accepts("R05-jku", "A foreign key URL is accepted", "jku", requirements=("smart-jwt-04",))
+_accepts("R05-crit", "An unknown critical header is accepted", "crit",
+         requirements=("smart-jwt-18",))  # fmt: skip
+
+
+@defect("R08-list", "An audience in a list is refused", "smart-jwt-19")
+def no_audience_list(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.by_assertion
+
+    def by_assertion(assertion: str, client_id: str) -> Any:
+        claims = jwt.decode(assertion, options=_NO_CHECKS)
+        if isinstance(claims.get("aud"), list):
+            raise authorization.invalid_client("aud")
+        return strict(assertion, client_id)
+
+    server.by_assertion = by_assertion
+
+
+@defect("R03", "An unknown assertion type is accepted", "smart-rsp-09")
+def any_assertion_type(simulator: RespondingSimulator) -> None:
+    _rewrite_form(simulator, "client_assertion_type", authorization.ASSERTION_TYPE)
+
+
+@defect("R04", "An unknown grant type is accepted", "smart-rsp-09")
+def any_grant_type(simulator: RespondingSimulator) -> None:
+    _rewrite_form(simulator, "grant_type", "client_credentials")
+
+
+@defect("R04-twice", "A field sent twice is accepted", "smart-rsp-10")
+def repeated_field(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.token
+    server.token = lambda form, basic: strict({n: v[:1] for n, v in form.items()}, basic)
+
+
+def _rewrite_form(simulator: RespondingSimulator, name: str, value: str) -> None:
+    server = simulator.payer.authorization
+    strict = server.token
+
+    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
+        # A field that is sent twice is still seen: only its words are not looked at.
+        return strict({**form, name: [value] * len(form.get(name, [""]))}, basic)
+
+    server.token = token
+
+
+@defect("R11", "Whatever scope is asked for is granted", "scope-06")
+def any_scope(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.token
+
+    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
+        answer, client = strict(form, basic)
+        return {**answer, "scope": form["scope"][0]}, client
+
+    server.token = token
+
+
+@defect("R13", "Operations are open without a token", "http-02", "pdex-cap-401", "smart-use-02",
+        "bulk-status-16", "pdex-184")  # fmt: skip
+def open_without_token(simulator: RespondingSimulator) -> None:
+    strict = simulator.grant
+    last: list[Grant] = []
+
+    def grant() -> Grant:
+        try:
+            last[:] = [strict()]
+        except BadRequest:
+            if not last:
+                raise
+        return last[0]
+
+    simulator.grant = grant  # type: ignore[method-assign]
+
+
+@defect("R13-challenge", "A refusal does not say how to authenticate", "http-02")
+def no_challenge(simulator: RespondingSimulator) -> None:
+    simulator.after.append(("*", _without_challenge))
+
+
+def _without_challenge(_request: Any, response: Any) -> Any:
+    response.headers.pop("WWW-Authenticate", None)
+    return response
+
+
+@defect("R16", "A token in the address is taken", "smart-use-02")
+def token_in_address(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.authorize
+    server.authorize = lambda header: strict(
+        header or f"Bearer {request.args.get('access_token', '')}")  # fmt: skip
+
+
+@defect("R11-data", "A token for the match reads data", "scope-08")
+def match_token_reads(simulator: RespondingSimulator) -> None:
+    payer = simulator.payer
+    strict = payer.access
+
+    def access(grant: Grant) -> Any:
+        found = strict(grant)
+        return replace(found, scopes=found.scopes | {"system/*.rs"})
+
+    payer.access = access  # type: ignore[method-assign]
+
+
+def _token_defect(ident: str, words: str, requirement: str, **values: Any) -> None:
+    @defect(ident, words, requirement)
+    def install(simulator: RespondingSimulator) -> None:
+        change_json(simulator, "token", lambda c: {**c, **values})
+
+
+_token_defect("BSA-type", "The token is of another type", "smart-rsp-02", token_type="mac")  # noqa: S106
+_token_defect("BSA-life", "The token's life is told as text", "smart-rsp-03",
+              expires_in="300 seconds")  # fmt: skip
+_token_defect("BSA-long", "The token lives for an hour", "smart-rsp-04", expires_in=3600)
+_token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", scope="")
+_token_defect("BSA-refresh", "A refresh token comes along", "smart-rsp-07", refresh_token="r")  # noqa: S106
+
+
+@defect("BSA-cache", "The token answer may be cached", "smart-rsp-08")
+def cacheable_token(simulator: RespondingSimulator) -> None:
+    set_header(simulator, "token", "Cache-Control", "max-age=600")
+
+
+@defect("BSA-none", "A good assertion is refused", "smart-rsp-01", "smart-jwt-15",
+        "cms0057-authenticate", "smart-jwt-19")  # fmt: skip
+def refuses_all(simulator: RespondingSimulator) -> None:
+    def by_assertion(_assertion: str, _client_id: str) -> Any:
+        raise authorization.invalid_client("defect")
+
+    simulator.payer.authorization.by_assertion = by_assertion

@@ -1,0 +1,342 @@
+"""Defects of the export: kick-off, status, manifest, files, deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Request, Response, request
+
+from ...reference.errors import BadRequest
+from ...reference.fhir import json
+from ...reference.trust.tokens import Grant
+from ..responding import RespondingSimulator
+from .registry import change_answer, change_json, change_lines, defect, set_header
+
+
+def _manifest(
+    ident: str, words: str, *requirements: str, also: tuple[str, ...] = ()
+) -> Callable[[Callable[[dict[str, Any]], Any]], None]:
+    def register(change: Callable[[dict[str, Any]], Any]) -> None:
+        @defect(ident, words, *requirements, also=also)
+        def install(simulator: RespondingSimulator) -> None:
+            change_json(simulator, "status", change)
+
+    return register
+
+
+@_manifest("R80-error", "The manifest has no error list", "bulk-man-10")
+def no_error_list(manifest: dict[str, Any]) -> None:
+    manifest.pop("error")
+
+
+@_manifest("R80-time", "The manifest has no transaction time", "bulk-man-01")
+def no_transaction_time(manifest: dict[str, Any]) -> None:
+    manifest.pop("transactionTime")
+
+
+@_manifest("R80-request", "The manifest does not name the request", "bulk-man-03")
+def no_request(manifest: dict[str, Any]) -> None:
+    manifest.pop("request")
+
+
+@_manifest("R80-token", "requiresAccessToken is text", "bulk-man-04")
+def token_as_text(manifest: dict[str, Any]) -> None:
+    manifest["requiresAccessToken"] = "true"
+
+
+@_manifest("R80-relative", "Files are told as paths", "bulk-man-06", "bulk-man-05",
+           also=("bulk-out-01", "bulk-man-20"))  # fmt: skip
+def relative_urls(manifest: dict[str, Any]) -> None:
+    for entry in manifest["output"]:
+        entry["url"] = "/" + entry["url"].split("/", 3)[3]
+
+
+@_manifest("R80-count", "The manifest counts wrong", "bulk-man-09")
+def wrong_counts(manifest: dict[str, Any]) -> None:
+    for entry in manifest["output"]:
+        entry["count"] += 1
+
+
+@_manifest("R80-empty", "The manifest lists empty files", "bulk-man-08", "bulk-out-01",
+           "bulk-man-20")  # fmt: skip
+def empty_files(manifest: dict[str, Any]) -> None:
+    manifest["output"].append({**manifest["output"][0], "type": "Goal", "count": 0,
+                               "url": manifest["output"][0]["url"] + "x"})  # fmt: skip
+
+
+@defect("R80-empty-file", "The manifest lists a file without lines", "bulk-man-08")
+def file_without_lines(simulator: RespondingSimulator) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        url = manifest["output"][0]["url"]
+        manifest["output"].append({"type": "Media", "url": f"{url}?empty=1", "count": 0})
+
+    change_json(simulator, "status", change)
+
+    def no_lines(request: Request, response: Response) -> Response:
+        if "empty" in request.args:
+            response.direct_passthrough = False
+            response.set_data(b"")
+        return response
+
+    change_answer(simulator, "file", no_lines)
+
+
+@defect("R82", "A finished export is answered as text", "bulk-status-14")
+def manifest_as_text(simulator: RespondingSimulator) -> None:
+    set_header(simulator, "status", "Content-Type", "text/html")
+
+
+@defect("R82-expires", "A finished export does not say how long it is kept", "bulk-status-15")
+def no_expires(simulator: RespondingSimulator) -> None:
+    set_header(simulator, "status", "Expires", None)
+
+
+@defect("R83", "Polls are not told when to come again", "bulk-status-04")
+def no_retry_after(simulator: RespondingSimulator) -> None:
+    _wait_once(simulator)
+    set_header(simulator, "status", "Retry-After", None)
+
+
+def _wait_once(simulator: RespondingSimulator) -> None:
+    """Answer the first poll of each job as running, so that there is a poll to look at."""
+    polled: set[str] = set()
+
+    def change(request: Request, response: Response) -> Response:
+        if response.status_code == 200 and request.path not in polled:
+            polled.add(request.path)
+            return Response(status=202, headers={"Retry-After": "1"})
+        return response
+
+    simulator.after.insert(0, ("status", change))
+
+
+@defect("R84", "A kick-off is answered 200 with the data", "bulk-kickoff-11", "bulk-kickoff-04",
+        "pdex-215", "bulk-kickoff-02", "bulk-kickoff-10", "bulk-param-01",
+        also=("bulk-del-01",))  # fmt: skip
+def synchronous_kick_off(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        if response.status_code == 202:
+            response.status_code = 200
+        return response
+
+    for endpoint in ("export", "export_one"):
+        change_answer(simulator, endpoint, change)
+
+
+@defect("R84-location", "The status URL is told as a path", "bulk-kickoff-12")
+def relative_status(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        found = response.headers.get("Content-Location")
+        if found:
+            response.headers["Content-Location"] = "/" + found.split("/", 3)[3]
+        return response
+
+    change_answer(simulator, "export_one", change)
+
+
+@defect("R46", "A kick-off with several preferences is refused", "bulk-kickoff-10")
+def one_preference_only(simulator: RespondingSimulator) -> None:
+    strict = simulator.app.view_functions["fhir.export_one"]
+
+    def export(**arguments: Any) -> Any:
+        if "," in request.headers.get("Prefer", ""):
+            raise BadRequest("Send Prefer: respond-async.", code="not-supported")
+        return strict(**arguments)
+
+    simulator.app.view_functions["fhir.export_one"] = export
+
+
+@defect("R65", "An export cannot be started by GET", "bulk-kickoff-02")
+def no_get_kick_off(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        if request.method == "GET" and not request.args and (
+                request.headers.get("Prefer") == "respond-async"):  # fmt: skip
+            return Response(status=405, headers={"Allow": "POST"})
+        return response
+
+    change_answer(simulator, "export_one", change)
+
+
+def _forgives(ident: str, words: str, names: tuple[str, ...], *requirements: str) -> None:
+    """A defect that drops parameters it cannot read instead of refusing them."""
+
+    @defect(ident, words, *requirements)
+    def install(simulator: RespondingSimulator) -> None:
+        payer = simulator.payer
+        strict = payer.kick_off
+
+        def kick_off(grant: Any, url: str, pairs: Any, **options: Any) -> Any:
+            try:
+                return strict(grant, url, pairs, **options)
+            except BadRequest as refused:
+                if refused.expression not in names:
+                    raise
+                kept = [(n, v) for n, v in pairs if n != refused.expression]
+                return strict(grant, url, kept, **options)
+
+        payer.kick_off = kick_off  # type: ignore[method-assign]
+
+
+_forgives("R90", "A format nobody knows is accepted", ("_outputFormat",), "bulk-kickoff-14")
+_forgives("R90-since", "A since that is no instant is ignored", ("_since",), "bulk-kickoff-14")
+_forgives("R90-type", "A type nobody knows is ignored", ("_type",), "bulk-kickoff-14",
+          "scope-13")  # fmt: skip
+_forgives("R90-unknown", "A parameter nobody knows is ignored", ("_nonsense",), "bulk-param-11")
+_forgives("R69", "A filter that cannot be applied is ignored in silence", ("_typeFilter",),
+          "pdex-180d")  # fmt: skip
+
+
+@defect("R90-short", "The short names of the format are refused", "bulk-param-01")
+def long_format_only(simulator: RespondingSimulator) -> None:
+    payer = simulator.payer
+    strict = payer.kick_off
+
+    def kick_off(grant: Any, url: str, pairs: Any, **options: Any) -> Any:
+        if any(n == "_outputFormat" and "fhir" not in v for n, v in pairs):
+            raise BadRequest("Unknown format.", code="not-supported")
+        return strict(grant, url, pairs, **options)
+
+    payer.kick_off = kick_off  # type: ignore[method-assign]
+
+
+def _asked(ident: str, words: str, *requirements: str, also: tuple[str, ...] = ()) -> Callable[
+    [Callable[[list[tuple[str, str]]], list[tuple[str, str]]]], None
+]:  # fmt: skip
+    """A defect that changes what an export is asked for, in silence."""
+
+    def register(change: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]) -> None:
+        @defect(ident, words, *requirements, also=also)
+        def install(simulator: RespondingSimulator) -> None:
+            payer = simulator.payer
+            strict = payer.kick_off
+
+            def kick_off(grant: Any, url: str, pairs: Any, **options: Any) -> Any:
+                strict(grant, url, pairs, **options)  # refuses what has to be refused
+                return strict(grant, url, change(list(pairs)), **options)
+
+            payer.kick_off = kick_off  # type: ignore[method-assign]
+
+    return register
+
+
+@_asked("R68", "Without types only some are exported", "bulk-param-05", "pdex-179", "pdex-139",
+        also=("ref-01", "bulk-provenance-default", "bulk-param-14", "pdex-127", "pdex-42",
+              "pdex-prov-profile", "pdex-05", "pdex-75", "pdex-131", "pdex-132", "pdex-170",
+              "pdex-76", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-133", "pdex-134",
+              "pdex-172", "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02",
+              "bulk-out-14"))  # fmt: skip
+def default_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if "_type" in dict(pairs):
+        return pairs
+    return [*pairs, ("_type", "Patient,Coverage,Condition")]
+
+
+@_asked("R68-type", "The types asked for are ignored", "bulk-param-04")
+def ignores_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(n, v) for n, v in pairs if n != "_type"]
+
+
+@_asked("R71", "Since is ignored", "bulk-param-02", "bulk-param-03")
+def ignores_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(n, v) for n, v in pairs if n != "_since"]
+
+
+@_asked("R67", "Since is raised to five years ago", "pdex-176")
+def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    floor = "2024-06-01T00:00:00Z"
+    return [(n, max(v, floor) if n == "_since" else v) for n, v in pairs]
+
+
+@defect("R14", "The status is open without a token", "bulk-status-16", "pdex-184")
+def open_status(simulator: RespondingSimulator) -> None:
+    _open(simulator, "fhir.status")
+
+
+@defect("R15", "Files are open without a token", "pdex-184")
+def open_files(simulator: RespondingSimulator) -> None:
+    _open(simulator, "fhir.file")
+
+
+def _open(simulator: RespondingSimulator, endpoint: str) -> None:
+    """Answer an address to anybody who asks without a token, as its owner would be."""
+    view = simulator.app.view_functions[endpoint]
+
+    def opened(**arguments: Any) -> Any:
+        if request.headers.get("Authorization"):
+            return view(**arguments)
+        strict = simulator.grant
+        client = simulator.payer.clients.all()[0].client_id
+        simulator.grant = lambda: Grant(  # type: ignore[method-assign]
+            client, frozenset({"system/*.rs"}), None, 0.0)  # fmt: skip
+        try:
+            return view(**arguments)
+        finally:
+            simulator.grant = strict  # type: ignore[method-assign]
+
+    simulator.app.view_functions[endpoint] = opened
+
+
+@defect("R85", "Files are served as JSON", "bulk-out-02")
+def files_as_json(simulator: RespondingSimulator) -> None:
+    set_header(simulator, "file", "Content-Type", "application/json")
+
+
+@defect("R85-array", "Files hold a JSON array", "bulk-out-03", also=("bulk-man-09",
+        "bulk-param-05", "pdex-179", "pdex-139", "bulk-provenance-default", "bulk-param-14",
+        "pdex-127", "pdex-42", "pdex-prov-profile", "pdex-05", "pdex-75", "pdex-131", "pdex-132",
+        "pdex-170", "pdex-76", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-133", "pdex-134",
+        "pdex-172", "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02",
+        "bulk-out-14", "pdex-36", "ref-01"))  # fmt: skip
+def files_as_array(simulator: RespondingSimulator) -> None:
+    change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
+
+
+@defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
+        also=("bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217"))  # fmt: skip
+def mixed_file(simulator: RespondingSimulator) -> None:
+    other = b'{"resourceType":"Basic","id":"stray"}'
+    change_lines(simulator, lambda lines: [*lines, other])
+
+
+@defect("R85-twice", "A resource is delivered twice", "bulk-group-02", also=("bulk-man-09",))
+def delivered_twice(simulator: RespondingSimulator) -> None:
+    change_lines(simulator, lambda lines: [*lines, lines[0]])
+
+
+@defect("R85-missing", "A file of the manifest cannot be downloaded", "bulk-out-01", "bulk-man-20",
+        also=("bulk-param-05", "pdex-179", "pdex-139", "bulk-out-02", "bulk-man-09"))  # fmt: skip
+def file_not_found(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        content = json.read(response.get_data()) if response.status_code == 200 else {}
+        for entry in content.get("output", []):
+            if entry["type"] == "Device":
+                entry["url"] += "x"
+        if content:
+            response.set_data(json.write(content))
+        return response
+
+    change_answer(simulator, "status", change)
+
+
+@defect("DEL-1", "An export cannot be deleted", "bulk-del-01", "bulk-del-02")
+def cannot_delete(simulator: RespondingSimulator) -> None:
+    simulator.app.view_functions["fhir.delete"] = simulator.absent
+
+
+@defect("DEL-2", "A deleted export is still there", "bulk-del-02")
+def deleted_stays(simulator: RespondingSimulator) -> None:
+    simulator.app.view_functions["fhir.delete"] = lambda **_arguments: Response(status=202)
+
+
+@defect("STA-1", "An export that does not exist runs for ever", "bulk-status-18",
+        also=("bulk-del-02",))  # fmt: skip
+def unknown_runs(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        return (
+            Response(status=202, headers={"Retry-After": "1"})
+            if (response.status_code == 404)
+            else response
+        )
+
+    change_answer(simulator, "status", change)

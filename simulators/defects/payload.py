@@ -1,0 +1,136 @@
+"""Defects of what is delivered: money, prior authorizations, sensitive data, Provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ...reference.fhir import json
+from ..responding import RespondingSimulator
+from .registry import change_lines, defect
+
+
+def _scope(simulator: RespondingSimulator, **changes: Any) -> None:
+    releases = simulator.payer.releases
+    releases.scope = replace(releases.scope, **changes)
+
+
+@defect("R76", "Amounts of money are left in claims", "cms0057-exclude-financial")
+def money_left(simulator: RespondingSimulator) -> None:
+    _scope(simulator, strip_money=False)
+
+
+@defect("R77-closed", "Prior authorizations closed more than a year ago are delivered", "pdex-131",
+        "pdex-132", "pdex-170", "cms0057-exclude-denied-pa")  # fmt: skip
+def closed_delivered(simulator: RespondingSimulator) -> None:
+    _scope(simulator, prior_authorization_months=600)
+
+
+@defect("R77", "Prior authorizations changed within a year are missing", "pdex-131", "pdex-132",
+        "pdex-170", also=("pdex-133", "pdex-134"))  # fmt: skip
+def changed_missing(simulator: RespondingSimulator) -> None:
+    _scope(simulator, prior_authorization_months=1)
+
+
+@defect("R77-denied", "Denied prior authorizations are delivered", "cms0057-exclude-denied-pa")
+def denied_delivered(simulator: RespondingSimulator) -> None:
+    _scope(simulator, denied_prior_authorizations=True)
+
+
+@defect("R77-drug", "Prior authorizations of drugs are delivered", "cms0057-exclude-denied-pa")
+def drugs_delivered(simulator: RespondingSimulator) -> None:
+    _scope(simulator, drug_prior_authorizations=True)
+
+
+@defect("R75", "Sensitive records are delivered under a regular consent", "pdex-154")
+def sensitive_delivered(simulator: RespondingSimulator) -> None:
+    _scope(simulator, sensitive_labels=frozenset())
+
+
+@defect("R72", "Less than five years of data is delivered", "pdex-172", "pdex-169", "pdex-130",
+        "pdex-165", also=("pdex-176", "bulk-param-05", "pdex-179", "ref-01", "ev-02", "pdex-392",
+                          "search-01", "pdex-99", "pdex-211", "bulk-param-02", "pdex-75",
+                          "pdex-214"))  # fmt: skip
+def short_memory(simulator: RespondingSimulator) -> None:
+    _scope(simulator, years=2)
+
+
+def _without(
+    ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str,
+    also: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    @defect(ident, words, *requirements, also=(*also, "bulk-man-09", "bulk-man-08"))
+    def install(simulator: RespondingSimulator) -> None:
+        change_lines(simulator, lambda lines: [x for x in lines if keep(json.read(x))])
+
+
+def _rewriting(
+    ident: str, words: str, change: Callable[[dict[str, Any]], None], *requirements: str,
+    also: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    @defect(ident, words, *requirements, also=also)
+    def install(simulator: RespondingSimulator) -> None:
+        change_lines(simulator, lambda lines: [_rewritten(line, change) for line in lines])
+
+
+def _rewritten(line: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    resource = json.read_exact(line)
+    change(resource)
+    return json.write(resource)
+
+
+def _is(resource: dict[str, Any], kind: str) -> bool:
+    return resource["resourceType"] == kind
+
+
+_without("R79", "No Provenance is delivered", lambda r: not _is(r, "Provenance"),
+         "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
+         "pdex-05", also=("bulk-param-05", "pdex-179", "pdex-176", "pdex-172", "pdex-169",
+                          "pdex-130", "pdex-165", "bulk-param-02"))  # fmt: skip
+_without("R79-transmitter", "No Provenance names the transmitter",
+         lambda r: not (_is(r, "Provenance") and r["id"].startswith("tx-")),
+         "pdex-127", "pdex-42")  # fmt: skip
+_without("R78", "Documents of prior authorizations are not delivered",
+         lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134",
+         also=("ref-01", "bulk-param-05", "pdex-179", "pdex-139", "bulk-out-14", "pdex-172",
+               "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02"))  # fmt: skip
+_without("R88", "Practitioners are not delivered", lambda r: not _is(r, "Practitioner"), "ref-01",
+         also=("pdex-139", "bulk-param-05", "pdex-179"))  # fmt: skip
+
+
+def _no_profile(resource: dict[str, Any]) -> None:
+    resource.get("meta", {}).pop("profile", None)
+
+
+def _no_agent_type(resource: dict[str, Any]) -> None:
+    for agent in resource.get("agent", []):
+        agent.pop("type", None)
+
+
+def _no_insurer(resource: dict[str, Any]) -> None:
+    if resource.get("use") == "preauthorization":
+        resource.pop("insurer", None)
+
+
+def _no_identifier_type(resource: dict[str, Any]) -> None:
+    if _is(resource, "Patient"):
+        for identifier in resource.get("identifier", []):
+            identifier.pop("type", None)
+
+
+def _no_content_type(resource: dict[str, Any]) -> None:
+    if _is(resource, "DocumentReference"):
+        for content in resource.get("content", []):
+            content.get("attachment", {}).pop("contentType", None)
+
+
+_rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-35", "pdex-21", "pdex-28",
+           "pdex-33", "pdex-39", "pdex-74", "pdex-75", "pdex-76", "pdex-pa-metaprofile",
+           "pdex-pa-use")  # fmt: skip
+_rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
+           "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
+_rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
+           "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
+_rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
+_rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14")

@@ -1,0 +1,95 @@
+"""The register of defects, and the few ways a defect changes an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Request, Response
+
+from ...reference.fhir import json
+from ..responding import RespondingSimulator
+
+Install = Callable[[RespondingSimulator], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One defect: what is wrong, which requirements that violates, and how it is put in."""
+
+    id: str
+    summary: str
+    violates: tuple[str, ...]
+    install: Install
+    also: tuple[str, ...] = ()
+    """Requirements that cannot be met either once this one is broken."""
+
+
+DEFECTS: dict[str, Defect] = {}
+
+
+def defect(
+    ident: str, summary: str, *violates: str, also: tuple[str, ...] = ()
+) -> Callable[[Install], Install]:
+    """Register a function as the defect with this id."""
+
+    def register(install: Install) -> Install:
+        if ident in DEFECTS:
+            raise ValueError(f"two defects {ident}")
+        DEFECTS[ident] = Defect(ident, summary, violates, install, also)
+        return install
+
+    return register
+
+
+def change_json(
+    simulator: RespondingSimulator, endpoint: str, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    """Change the JSON of every successful answer of an endpoint."""
+
+    def after(_request: Request, response: Response) -> Response:
+        if response.status_code == 200:
+            content = json.read(response.get_data())
+            changed = change(content)
+            response.set_data(json.write(content if changed is None else changed))
+        return response
+
+    simulator.after.append((endpoint, after))
+
+
+def change_answer(
+    simulator: RespondingSimulator,
+    endpoint: str,
+    change: Callable[[Request, Response], Response],
+) -> None:
+    """Change every answer of an endpoint."""
+    simulator.after.append((endpoint, change))
+
+
+def change_lines(
+    simulator: RespondingSimulator, change: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    """Change the lines of every file that is downloaded."""
+
+    def after(_request: Request, response: Response) -> Response:
+        if response.status_code == 200:
+            response.direct_passthrough = False
+            lines = response.get_data().splitlines()
+            response.set_data(b"".join(line + b"\n" for line in change(lines)))
+        return response
+
+    simulator.after.append(("file", after))
+
+
+def set_header(simulator: RespondingSimulator, endpoint: str, name: str, value: str | None) -> None:
+    """Set a header of an endpoint's successful answers, or take it away."""
+
+    def after(_request: Request, response: Response) -> Response:
+        if response.status_code < 400:
+            response.headers.pop(name, None)
+            if value is not None:
+                response.headers[name] = value
+        return response
+
+    simulator.after.append((endpoint, after))

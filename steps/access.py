@@ -1,0 +1,138 @@
+"""Steps of access: what a token of one member opens, and what it does not."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+from pytest_bdd import parsers, then, when
+
+from ..reference.target import AccessToken
+from .run import Export
+from .seen import Seen
+from .verdicts import CannotTell, CheckFailed
+
+_NOBODY = "no-such-patient-0000"
+
+
+@when(parsers.parse('the record of "{other}" is searched with the token of "{name}"'))
+def foreign_search(seen: Seen, other: str, name: str) -> None:
+    member, token = _two(seen, other, name)
+    seen.look_at(seen.run.target.get(f"Condition?patient={member}", token))
+
+
+@when(parsers.parse('the record of "{other}" is exported with the token of "{name}"'))
+def foreign_export(seen: Seen, other: str, name: str) -> None:
+    member, token = _two(seen, other, name)
+    exchange = seen.run.target.kick_off(f"Patient/{member}/$export", token)
+    seen.look_at(exchange)
+    if exchange.status == 202 and exchange.header("Content-Location"):
+        seen.run.target.delete(exchange.header("Content-Location"), token)
+
+
+@when(parsers.parse('everything of "{other}" is asked for with the token of "{name}"'))
+def foreign_everything(seen: Seen, other: str, name: str) -> None:
+    member, token = _two(seen, other, name)
+    seen.look_at(seen.run.target.get(f"Patient/{member}/$everything", token))
+
+
+@when("the record of a member who was never matched is asked for")
+def never_matched(seen: Seen) -> None:
+    seen.look_at(seen.run.target.get(f"Patient/{_never_matched(seen)}", _token(seen)))
+
+
+@when("a member who was never matched and one who does not exist are asked for")
+def never_matched_and_nobody(seen: Seen) -> None:
+    for ident in (_never_matched(seen), _NOBODY):
+        seen.look_at(seen.run.target.get(f"Patient/{ident}", _token(seen)))
+
+
+@then("both answers are the same")
+def answers_are_same(seen: Seen) -> None:
+    first, second = seen.exchanges[-2:]
+    if (first.status, first.body) != (second.status, second.body):
+        raise CheckFailed(
+            "A refusal tells whether a record exists.",
+            "the same status and body for both",
+            f"{first.status} for one and {second.status} for the other",
+            "body",
+        )
+
+
+@when(parsers.parse('an export of "{kind}" is started with a token for "{scope}"'))
+def narrow_export(seen: Seen, kind: str, scope: str) -> None:
+    member, token = _narrow(seen, scope)
+    exchange = seen.run.target.kick_off(f"Patient/{member}/$export?_type={kind}", token)
+    seen.look_at(exchange)
+
+
+@when(parsers.parse('all is exported with a token for "{scope}"'))
+def narrow_export_of_all(seen: Seen, scope: str) -> None:
+    member, token = _narrow(seen, scope)
+    export = Export(seen.run.target.kick_off(f"Patient/{member}/$export", token))
+    if export.kick_off.status in (401, 403):
+        raise CannotTell("The target refuses an export whose scope is narrower than all types.")
+    seen.look_at_export(seen.run.follow(export, member))
+
+
+@when(parsers.parse('the consent of "{name}" is withdrawn and the record is exported'))
+def withdrawn(seen: Seen, name: str) -> None:
+    command = seen.run.settings.hooks.withdraw_consent
+    if not command:
+        raise CannotTell(
+            "No command withdraws a consent: set [hooks] withdraw_consent in payer-exchange.toml."
+        )
+    member = seen.run.member_id(name)
+    token = seen.run.token("data", member)
+    _run_hook(command, member)
+    export = Export(seen.run.target.kick_off(f"Patient/{member}/$export", token))
+    seen.look_at_export(seen.run.follow(export, member))
+
+
+def _run_hook(command: str, member: str) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
+            shlex.split(command),
+            env={**os.environ, "MEMBER_ID": member},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotTell("The command of [hooks] withdraw_consent could not be run.") from error
+    if done.returncode != 0:
+        raise CannotTell(
+            f"The command of [hooks] withdraw_consent ended with status {done.returncode}."
+        )
+
+
+def _two(seen: Seen, other: str, name: str) -> tuple[str, AccessToken]:
+    """Another member's id, and a token that is bound to the member named."""
+    if seen.run.settings.target.auth.member_binding == "none":
+        raise CannotTell(
+            "Tokens are not bound to a member: set [target.auth] member_binding to sub or patient."
+        )
+    return seen.run.member_id(other), seen.run.token("data", seen.run.member_id(name))
+
+
+def _token(seen: Seen) -> AccessToken:
+    return seen.run.token("data", seen.run.member_id("unique"))
+
+
+def _never_matched(seen: Seen) -> str:
+    """A member of the truth table whom no request names, so that nobody has matched them."""
+    named = {r.get("member") for r in seen.run.members["requests"]}
+    for member in seen.run.members["members"]:
+        if member["key"] not in named:
+            return str(member["patient_id"])
+    raise CannotTell(
+        "Every member of the truth table is matched by a request: add one that is not."
+    )
+
+
+def _narrow(seen: Seen, scope: str) -> tuple[str, AccessToken]:
+    auth = seen.run.settings.target.auth
+    member = seen.run.member_id("unique")
+    token = seen.run.target.token(scope, member=member, binding=auth.member_binding)
+    return member, token

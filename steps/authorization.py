@@ -1,0 +1,209 @@
+"""Steps of authorization: token requests, good and forged, and requests without a token."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_bdd import parsers, then, when
+
+from ..reference.target import AccessToken
+from ..reference.trust import keys
+from ..reference.trust.signing import ASSERTION_TYPE, client_assertion
+from .checks import answers
+from .seen import Seen
+from .verdicts import CannotTell, CheckFailed
+
+_DAY_S = 86_400
+# What each flaw of an assertion changes: claims, headers. None takes an entry out.
+_CLAIM_FLAWS: dict[str, dict[str, Any]] = {
+    "expiry is missing": {"exp": None},
+    "audience is another server": {"aud": "https://another.example/token"},
+    "audience is missing": {"aud": None},
+    "issuer is unknown": {"iss": "nobody-knows-this-client", "sub": "nobody-knows-this-client"},
+    "subject is somebody else": {"sub": "somebody-else"},
+    "jti is missing": {"jti": None},
+}
+_TIME_FLAWS = {
+    "expiry is past": ("exp", -600),
+    "expiry is a day away": ("exp", _DAY_S),
+    "validity begins tomorrow": ("nbf", _DAY_S),
+}
+
+
+@when("a token is asked for with a good assertion")
+def good_assertion(seen: Seen) -> None:
+    run = seen.run
+    seen.look_at(run.once(("good-token",), lambda: run.target.request_token(_form(seen))))
+
+
+@when("a token is asked for with an assertion whose audience is a list")
+def audience_list(seen: Seen) -> None:
+    url = seen.run.target.token_url()
+    _ask(seen, claims={"aud": [url, "https://another.example/token"]})
+
+
+@when(parsers.re(r"a token is asked for with an assertion whose key id is (?P<flaw>.+)"))
+def flawed_key_id(seen: Seen, flaw: str) -> None:
+    _ask(seen, headers={"kid": {"unknown": "no-such-key", "missing": None}[flaw]})
+
+
+@when("a token is asked for with an assertion whose jku is foreign")
+def foreign_jku(seen: Seen) -> None:
+    _ask(seen, headers={"jku": "https://another.example/jwks.json"})
+
+
+@when("a token is asked for with an assertion whose critical header is unknown")
+def unknown_critical(seen: Seen) -> None:
+    _ask(seen, headers={"crit": ["urn:example:unknown"], "urn:example:unknown": True})
+
+
+@when(parsers.re(
+    r"a token is asked for with an assertion whose "
+    r"(?P<flaw>(?:expiry|audience is (?:another|missing)|issuer|subject|signature|algorithm"
+    r"|jti|validity).*)"))  # fmt: skip
+def flawed_assertion(seen: Seen, flaw: str) -> None:
+    form = _form(seen)
+    form["client_assertion"] = _flawed(seen, flaw)
+    seen.look_at(seen.run.target.request_token(form))
+
+
+@when("a token is asked for twice with the same assertion")
+def replayed_assertion(seen: Seen) -> None:
+    form = _form(seen)
+    first = seen.look_at(seen.run.target.request_token(form))
+    if first.status != 200:
+        raise CannotTell("The first use of the assertion was refused.")
+    seen.look_at(seen.run.target.request_token(form))
+
+
+@when("a token is asked for with another client id beside the assertion")
+def other_client_id(seen: Seen) -> None:
+    seen.look_at(seen.run.target.request_token({**_form(seen), "client_id": "somebody-else"}))
+
+
+@when(parsers.parse('a token is asked for with the field "{field}" set to "{value}"'))
+def field_set(seen: Seen, field: str, value: str) -> None:
+    seen.look_at(seen.run.target.request_token({**_form(seen), field: value}))
+
+
+@when(parsers.parse('a token is asked for with the field "{field}" sent twice'))
+def field_twice(seen: Seen, field: str) -> None:
+    form = _form(seen)
+    seen.look_at(seen.run.target.request_token([*form.items(), (field, form[field])]))
+
+
+@then(parsers.parse('the token request is refused as "{codes}"'))
+def token_refused(seen: Seen, codes: str) -> None:
+    answers.is_oauth_error(seen.exchange, [code.strip() for code in codes.split(",")])
+
+
+@then("the grant allows no writing")
+def no_writing(seen: Seen) -> None:
+    if seen.exchange.status != 200:
+        return  # refused altogether: nothing was granted
+    granted = str(seen.json().get("scope", "")).split()
+    writing = [s for s in granted if s.startswith("system/") and _writes(s)]
+    if writing:
+        raise CheckFailed("More was granted than is registered.", "no scope to write",
+                          " ".join(writing), "scope")  # fmt: skip
+
+
+@when(parsers.re(r"(?P<what>a member match|a search|an export) is asked for without a token"))
+def without_token(seen: Seen, what: str) -> None:
+    _protected(seen, what, None)
+
+
+@when("a search is asked for with a token that was never issued")
+def never_issued(seen: Seen) -> None:
+    _protected(seen, "a search", AccessToken("never-issued-" + "0" * 32, "", 0.0))
+
+
+@when("a search is asked for with the token in the address")
+def token_in_address(seen: Seen) -> None:
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    seen.look_at(seen.run.target.get(f"Condition?access_token={token.value}"))
+
+
+@when("data is asked for with the token of the match")
+def data_with_match_token(seen: Seen) -> None:
+    member = seen.run.member_id("unique")
+    token = seen.run.token("match")
+    seen.look_at(seen.run.target.get(f"Condition?patient={member}", token))
+
+
+def _protected(seen: Seen, what: str, token: AccessToken | None) -> None:
+    target = seen.run.target
+    if what == "a member match":
+        seen.look_at(target.post("Patient/$member-match", {"resourceType": "Parameters"}, token))
+    elif what == "a search":
+        seen.look_at(target.get("Condition?patient=somebody", token))
+    else:
+        prefer = {"Prefer": "respond-async"}
+        seen.look_at(target.get("Patient/$export", token, headers=prefer))
+
+
+def _ask(
+    seen: Seen,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> None:
+    form = _form(seen)
+    form["client_assertion"] = seen.run.target.assertion(claims=claims, headers=headers)
+    seen.look_at(seen.run.target.request_token(form))
+
+
+def _form(seen: Seen) -> dict[str, str]:
+    """The form of a good token request for the match."""
+    if seen.run.settings.target.auth.method != "smart-backend-services":
+        raise CannotTell(
+            "Client assertions are judged with [target.auth] method = smart-backend-services."
+        )
+    return {
+        "grant_type": "client_credentials",
+        "scope": seen.run.settings.target.auth.match_scope,
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": seen.run.target.assertion(),
+    }
+
+
+def _flawed(seen: Seen, flaw: str) -> str:
+    target = seen.run.target
+    if flaw in _CLAIM_FLAWS:
+        return target.assertion(claims=_CLAIM_FLAWS[flaw])
+    if flaw in _TIME_FLAWS:
+        claim, seconds = _TIME_FLAWS[flaw]
+        return target.assertion(claims={claim: int(time.time()) + seconds})
+    good = target.assertion()
+    if flaw == "signature is cut off":
+        return good[: good.rindex(".") + 1]
+    if flaw == "algorithm is none":
+        return _unsigned(good)
+    if flaw == "signature is by another key":
+        return _by_another_key(seen)
+    raise CannotTell(f"No such flaw is known: {flaw}.")
+
+
+def _unsigned(assertion: str) -> str:
+    header, payload, _ = assertion.split(".")
+    content = json.loads(base64.urlsafe_b64decode(header + "=="))
+    encoded = base64.urlsafe_b64encode(json.dumps({**content, "alg": "none"}).encode())
+    return f"{encoded.decode().rstrip('=')}.{payload}."
+
+
+def _by_another_key(seen: Seen) -> str:
+    """An assertion signed by a key of the same kind that claims to be the registered one."""
+    own = seen.run.target.credentials.jwk or {}
+    other = {**keys.generate(keys.algorithm_of(own) or "ES384"), "kid": own.get("kid")}
+    target = seen.run.target
+    now = target.clock.now()
+    return client_assertion(target.credentials.client_id, target.token_url(), other, now)
+
+
+def _writes(scope: str) -> bool:
+    letters = scope.rsplit(".", 1)[-1].split("?", maxsplit=1)[0]
+    return letters in ("write", "*") or (bool(set("cud") & set(letters)) and letters != "read")

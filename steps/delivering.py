@@ -1,0 +1,184 @@
+"""Steps on what is delivered: compared with the truth table, and with the rules of the guides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_bdd import given, parsers, then
+
+from ..reference.fhir.dates import parse_moment
+from .checks import delivery, payload
+from .seen import Seen, page_resources
+from .verdicts import CannotTell, CheckFailed
+
+_SENT = ("sent", "stripped")
+
+
+@given(
+    parsers.parse('the export of the request "{name}" since the middle of the updates of "{key}"')
+)
+def export_since_middle(seen: Seen, name: str, key: str) -> None:
+    facts = delivery.expected_keys(seen.run.member(key), *_SENT).values()
+    updates = sorted({str(f["last_updated"]) for f in facts if f.get("last_updated")})
+    if len(updates) < 2:
+        raise CannotTell("The truth table knows fewer than two moments of update.")
+    seen.request, seen.moment = name, updates[len(updates) // 2]
+    seen.look_at_export(seen.run.export(name, _since=seen.moment))
+
+
+@then(parsers.parse('every resource is delivered that the truth table of "{key}" expects'))
+@then(parsers.parse('everything is delivered that the truth table of "{key}" expects'))
+def all_delivered(seen: Seen, key: str) -> None:
+    seen.files()
+    delivery.all_present(delivery.expected_keys(seen.run.member(key), *_SENT), seen.resources())
+
+
+@then(parsers.parse('nothing is delivered that the truth table of "{key}" withholds'))
+def none_withheld(seen: Seen, key: str) -> None:
+    seen.files()
+    withheld = delivery.expected_keys(seen.run.member(key), "withheld")
+    if not withheld:
+        raise CannotTell("The truth table's record holds nothing that has to stay.")
+    delivery.none_present(withheld, seen.resources())
+
+
+@then(parsers.parse('the prior authorizations are those that the truth table of "{key}" expects'))
+def authorizations_expected(seen: Seen, key: str) -> None:
+    seen.files()
+    table = seen.run.member(key)
+    found = {k for k, r in seen.resources().items()
+             if k[0] == "ExplanationOfBenefit" and payload.is_authorization(r)}  # fmt: skip
+    expected = {k for k in delivery.expected_keys(table, *_SENT) if k[0] == "ExplanationOfBenefit"}
+    withheld = {
+        k: f for k, f in delivery.expected_keys(table, "withheld").items()
+        if f.get("reason") == "prior-authorization-closed"
+    }  # fmt: skip
+    delivery.all_present(expected, seen.resources())
+    delivery.none_present(withheld, found)
+
+
+@then(
+    parsers.parse(
+        'everything of the last five years is delivered that the truth table of "{key}" expects'
+    )
+)
+def five_years_delivered(seen: Seen, key: str) -> None:
+    seen.files()
+    today = datetime.now(UTC).date()
+    floor = today.replace(year=today.year - 5, day=min(today.day, 28)).isoformat()
+    expected = {
+        k for k, f in delivery.expected_keys(seen.run.member(key), *_SENT).items()
+        if (f.get("service_date") or "") >= floor
+    }  # fmt: skip
+    delivery.all_present(expected, seen.resources())
+
+
+@then(parsers.parse('only resources of "{key}" updated after it are delivered'))
+def only_updated(seen: Seen, key: str) -> None:
+    seen.files()
+    since = parse_moment(seen.moment)
+    facts = delivery.expected_keys(seen.run.member(key), *_SENT)
+    delivered = set(seen.resources())
+    moments = {k: parse_moment(str(f["last_updated"])) for k, f in facts.items()}
+    older = {k: {"reason": k[0]} for k, m in moments.items() if m and since and m <= since}
+    newer = {k for k, m in moments.items() if m and since and m > since}
+    delivery.none_present(older, delivered)
+    delivery.all_present(newer, delivered)
+
+
+@then(parsers.parse('the files hold resources of the types "{types}" only'))
+def only_types(seen: Seen, types: str) -> None:
+    seen.files()
+    delivery.only_types(seen.resources(), [t.strip() for t in types.split(",")])
+
+
+@then("no resource of the member is delivered")
+def nothing_delivered(seen: Seen) -> None:
+    if seen.export.kick_off.status in (401, 403, 404):
+        return  # refused at the kick-off: nothing can be delivered
+    seen.files()
+    delivery.only_types(seen.resources(), ["OperationOutcome"])
+
+
+@then(parsers.parse('resources of the type "{kind}" are delivered'))
+def type_delivered(seen: Seen, kind: str) -> None:
+    seen.files()
+    if not any(k == kind for k, _ in seen.resources()):
+        raise CheckFailed("A type was not delivered.", kind, "none", "delivery")
+
+
+@then("both hold the same resources")
+def both_same(seen: Seen) -> None:
+    exported = {(str(r.get("resourceType")), str(r.get("id"))) for r in seen.export.resources()}
+    paged = {(str(r.get("resourceType")), str(r.get("id"))) for r in page_resources(seen)}
+    delivery.same_keys(exported, paged)
+
+
+@then(parsers.parse('the Patient has an identifier of type "{code}"'))
+def patient_identifier(seen: Seen, code: str) -> None:
+    seen.files()
+    for (kind, _), resource in seen.resources().items():
+        if kind == "Patient":
+            codings = [
+                c.get("code") for i in resource.get("identifier", [])
+                for c in i.get("type", {}).get("coding", [])
+            ]  # fmt: skip
+            if code not in codings:
+                raise CheckFailed("The Patient has no identifier of that type.", code,
+                                  ", ".join(map(str, codings)) or "none",
+                                  "Patient.identifier.type")  # fmt: skip
+
+
+@then("no claim holds an amount of money")
+def no_money(seen: Seen) -> None:
+    payload.no_money(_delivered(seen))
+
+
+@then("the claims claim the five CARIN Basis profiles")
+def claims_basis_profiles(seen: Seen) -> None:
+    payload.claims_basis_profiles(_delivered(seen))
+
+
+@then("every prior authorization claims its profile and has what it requires")
+def authorizations_are_profiled(seen: Seen) -> None:
+    payload.authorizations_are_profiled(_delivered(seen))
+
+
+@then("the documents that prior authorizations name are delivered")
+def documents_are_delivered(seen: Seen) -> None:
+    payload.documents_are_delivered(_delivered(seen))
+
+
+@then("a Provenance names the transmitter and what was transmitted")
+def transmitter_is_named(seen: Seen) -> None:
+    payload.transmitter_is_named(_delivered(seen))
+
+
+@then("every Provenance has agents with who and type")
+def agents_are_complete(seen: Seen) -> None:
+    payload.agents_are_complete(_delivered(seen))
+
+
+@then("every clinical resource is the target of a Provenance of author or source")
+def origins_are_told(seen: Seen) -> None:
+    payload.origins_are_told(_delivered(seen))
+
+
+@then("every reference leads to a resource of the delivery")
+def references_resolve(seen: Seen) -> None:
+    payload.references_resolve(_delivered(seen))
+
+
+@then("every clinical resource claims a US Core, PDex or CARIN profile")
+def profiles_are_claimed(seen: Seen) -> None:
+    payload.profiles_are_claimed(_delivered(seen))
+
+
+@then("every attachment has a content type and data or an address")
+def attachments_have_content(seen: Seen) -> None:
+    payload.attachments_have_content(_delivered(seen))
+
+
+def _delivered(seen: Seen) -> payload.Resources:
+    seen.files()
+    return seen.resources()

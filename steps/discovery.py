@@ -1,0 +1,66 @@
+"""Steps of discovery: what the target says of itself."""
+
+from __future__ import annotations
+
+from pytest_bdd import given, parsers, then, when
+
+from .checks.payload import CLINICAL
+from .seen import Seen
+from .verdicts import CheckFailed
+
+
+@given("the target's SMART configuration")
+def smart_configuration(seen: Seen) -> None:
+    seen.look_at(seen.run.smart_configuration())
+
+
+@given("the target's CapabilityStatement")
+def capability_statement(seen: Seen) -> None:
+    seen.look_at(seen.run.capability())
+
+
+@when(parsers.parse('the SMART configuration is asked for as "{accept}"'))
+def smart_configuration_as(seen: Seen, accept: str) -> None:
+    target = seen.run.target
+    url = f"{target.fhir_base}/.well-known/smart-configuration"
+    seen.look_at(target.get(url, accept=accept))
+
+
+@when("the SMART configuration is sent a DELETE")
+def smart_configuration_delete(seen: Seen) -> None:
+    target = seen.run.target
+    seen.look_at(target.delete(f"{target.fhir_base}/.well-known/smart-configuration"))
+
+
+@then(parsers.parse('the type "{kind}" declares the operation "{canonical}"'))
+def type_declares(seen: Seen, kind: str, canonical: str) -> None:
+    declared = [
+        str(operation.get("definition", "")).split("|")[0]
+        for resource in _resources(seen)
+        if resource.get("type") == kind
+        for operation in resource.get("operation", [])
+    ]
+    if canonical not in declared:
+        raise CheckFailed(
+            "The CapabilityStatement does not declare the operation.",
+            canonical,
+            ", ".join(declared) or "none",
+            "rest.resource.operation.definition",
+        )
+
+
+@then(parsers.parse('the clinical types declare the reverse include "{value}"'))
+def clinical_types_declare(seen: Seen, value: str) -> None:
+    lacking = [
+        resource["type"]
+        for resource in _resources(seen)
+        if resource.get("type") in CLINICAL and value not in resource.get("searchRevInclude", [])
+    ]
+    if lacking:
+        raise CheckFailed("Types do not declare the reverse include.", value, ", ".join(lacking),
+                          "rest.resource.searchRevInclude")  # fmt: skip
+
+
+def _resources(seen: Seen) -> list[dict[str, object]]:
+    statement = seen.json("CapabilityStatement")
+    return [r for rest in statement.get("rest", []) for r in rest.get("resource", [])]

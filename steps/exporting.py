@@ -1,0 +1,235 @@
+"""Steps of the export: kick-off, status, manifest, files, deletion."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from pytest_bdd import given, parsers, then, when
+
+from ..reference.fhir.dates import parse_moment
+from ..reference.http import Exchange
+from .checks import answers, delivery
+from .run import Export
+from .seen import Seen
+from .verdicts import CannotTell, CheckFailed
+
+
+@given(parsers.re(r'the export of the request "(?P<name>[^"]+)"$'))
+def export_of(seen: Seen, name: str) -> None:
+    seen.request = name
+    seen.look_at_export(seen.run.export(name))
+
+
+@given(parsers.parse('the export of the request "{name}" with "{option}" set to "{value}"'))
+def export_with(seen: Seen, name: str, option: str, value: str) -> None:
+    seen.request = name
+    seen.look_at_export(seen.run.export(name, **{option: value}))
+
+
+@when("an export is started by GET")
+def started_by_get(seen: Seen) -> None:
+    _start(seen, "")
+
+
+@when(parsers.parse('an export is started with the preference "{preference}"'))
+def started_with_preference(seen: Seen, preference: str) -> None:
+    _start(seen, "", preference)
+
+
+@when(parsers.parse('an export is started with "{name}" set to "{value}"'))
+def started_with(seen: Seen, name: str, value: str) -> None:
+    _start(seen, "?" + urlencode({name: value}))
+
+
+@then("the kick-off has status 202")
+def kick_off_accepted(seen: Seen) -> None:
+    answers.has_status(seen.export.kick_off, [202])
+
+
+@then("the kick-off names an absolute status URL")
+def kick_off_names_status(seen: Seen) -> None:
+    found = seen.export.kick_off.header("Content-Location")
+    if not answers.is_absolute_url(found):
+        raise CheckFailed("The kick-off does not tell where to ask for the status.",
+                          "an absolute URL", (found and "another text") or "absent",
+                          "Content-Location")  # fmt: skip
+
+
+@then("polls that were not the last carry Retry-After")
+def polls_carry_retry_after(seen: Seen) -> None:
+    waiting = [p for p in seen.export.polls if p.status == 202]
+    if not waiting:
+        raise CannotTell("The export was finished at the first poll, so no waiting answer came.")
+    for poll in waiting:
+        answers.has_header(poll, "Retry-After")
+
+
+@then(parsers.parse('the last poll has the media type "{wanted}"'))
+def last_poll_media_type(seen: Seen, wanted: str) -> None:
+    answers.has_media_type(seen.export.last_poll, wanted)
+
+
+@then(parsers.parse('the last poll has the header "{name}"'))
+def last_poll_header(seen: Seen, name: str) -> None:
+    answers.has_header(seen.export.last_poll, name)
+
+
+@when("the status is asked for without a token")
+def status_without_token(seen: Seen) -> None:
+    seen.look_at(seen.run.target.get(_status_url(seen.export)))
+
+
+@when("the status of an export that does not exist is asked for")
+def unknown_status(seen: Seen) -> None:
+    url = _status_url(seen.run.export("unique"))
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    head, _, _ = url.rstrip("/").rpartition("/")
+    seen.look_at(seen.run.target.get(f"{head}/00000000000000000000000000000000", token))
+
+
+@then(parsers.parse('the manifest\'s "{name}" is an instant'))
+def manifest_instant(seen: Seen, name: str) -> None:
+    found = seen.export.manifest.get(name)
+    moment = parse_moment(found) if isinstance(found, str) and "T" in found else None
+    if moment is None or moment > datetime.now(UTC).replace(year=datetime.now(UTC).year + 1):
+        raise CheckFailed(
+            "The manifest has no such instant.",
+            "a FHIR instant",
+            "absent" if found is None else "another value",
+            f"manifest.{name}",
+        )
+
+
+@then(parsers.parse('the manifest\'s "{name}" is an absolute URL'))
+def manifest_url(seen: Seen, name: str) -> None:
+    answers.holds(seen.export.manifest, name, "an absolute URL", answers.is_absolute_url)
+
+
+@then(parsers.parse('the manifest\'s "{name}" is a boolean'))
+def manifest_boolean(seen: Seen, name: str) -> None:
+    answers.holds(seen.export.manifest, name, "true or false", lambda v: isinstance(v, bool))
+
+
+@then(parsers.parse('the manifest\'s "{name}" is a list'))
+def manifest_list(seen: Seen, name: str) -> None:
+    answers.holds(seen.export.manifest, name, "a list", lambda v: isinstance(v, list))
+
+
+@then("every file of the manifest has a type and an absolute URL")
+def manifest_entries(seen: Seen) -> None:
+    answers.holds(seen.export.manifest, "output", "a list", lambda v: isinstance(v, list))
+    for index, entry in enumerate(seen.export.manifest["output"]):
+        where = f"manifest.output[{index}]"
+        if not isinstance(entry.get("type"), str):
+            raise CheckFailed("A file has no type.", "a resource type", "absent", f"{where}.type")
+        if not answers.is_absolute_url(entry.get("url")):
+            raise CheckFailed("A file has no absolute URL.", "an absolute URL",
+                              "absent or relative", f"{where}.url")  # fmt: skip
+
+
+@then("no file of the manifest is empty")
+def no_empty_file(seen: Seen) -> None:
+    delivery.files_are_not_empty(seen.files())
+
+
+@then("every count of the manifest is the number of lines in its file")
+def counts_right(seen: Seen) -> None:
+    delivery.counts_are_right(seen.files())
+
+
+@then("every file was downloaded whole")
+def files_whole(seen: Seen) -> None:
+    delivery.files_are_whole(seen.files())
+
+
+@then(parsers.parse('every file has the media type "{wanted}"'))
+def files_media_type(seen: Seen, wanted: str) -> None:
+    for file in seen.files():
+        seen.look_at(file.exchange)
+        answers.has_media_type(file.exchange, wanted)
+
+
+@then("every line of every file is a resource")
+def lines_are_resources(seen: Seen) -> None:
+    delivery.lines_are_resources(seen.files())
+
+
+@then("every file holds resources of its own type only")
+def files_one_type(seen: Seen) -> None:
+    delivery.types_are_kept_apart(seen.files())
+
+
+@then("no resource is delivered twice")
+def no_duplicates(seen: Seen) -> None:
+    delivery.no_duplicates(seen.files())
+
+
+@when("each file is asked for without a token")
+def files_without_token(seen: Seen) -> None:
+    if seen.export.manifest.get("requiresAccessToken") is False:
+        raise CannotTell("The manifest says that files need no token.")
+    for file in seen.files():
+        seen.look_at(seen.run.target.get(file.url, accept="application/fhir+ndjson"))
+
+
+@then("every file was refused")
+def files_refused(seen: Seen) -> None:
+    # Of several files the worst is shown: one that was given out without a token.
+    asked = seen.exchanges[-len(seen.files()) :]
+    for exchange in asked:
+        answers.has_status(exchange, [400, 401, 403])
+
+
+@given("an export that is deleted")
+def deleted_export(seen: Seen) -> None:
+    seen.look_at(seen.run.once(("deleted-export",), lambda: _deleted(seen)))
+
+
+@when("its status is asked for")
+def status_after_delete(seen: Seen) -> None:
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    seen.look_at(seen.run.target.get(seen.exchange.url, token))
+
+
+@then("the filter is refused, or reported in an error file")
+def filter_not_ignored(seen: Seen) -> None:
+    if 400 <= seen.exchange.status < 500:
+        answers.is_outcome(seen.exchange)
+        return
+    member = seen.run.member_id("unique")
+    export = seen.run.follow(Export(seen.exchange), member)
+    observed = [f for f in export.files if f.type == "Observation" and f.lines]
+    if not export.manifest.get("error") and observed:
+        raise CheckFailed("A filter that cannot be applied was ignored in silence.",
+                          "a refusal, an error file or a filtered result",
+                          "unfiltered data", "manifest.error")  # fmt: skip
+
+
+def _start(seen: Seen, query: str, preference: str = "respond-async") -> None:
+    """Start an export and look at the kick-off; what was started is released again."""
+    member = seen.run.member_id("unique")
+    token = seen.run.token("data", member)
+    url = f"Patient/{member}/$export{query}"
+    exchange = seen.run.target.kick_off(url, token, headers={"Prefer": preference})
+    seen.look_at(exchange)
+    location = exchange.header("Content-Location")
+    if exchange.status == 202 and location and "_typeFilter" not in query:
+        seen.run.target.delete(location, token)
+
+
+def _deleted(seen: Seen) -> Exchange:
+    member = seen.run.member_id("unique")
+    token = seen.run.token("data", member)
+    started = seen.run.target.kick_off(f"Patient/{member}/$export", token)
+    location = started.header("Content-Location")
+    if started.status != 202 or not location:
+        raise CannotTell("No export could be started that could be deleted.")
+    return seen.run.target.delete(location, token)
+
+
+def _status_url(export: Export) -> str:
+    location = export.kick_off.header("Content-Location")
+    if not location:
+        raise CannotTell("The kick-off told no status URL.")
+    return location

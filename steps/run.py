@@ -1,0 +1,412 @@
+"""One run against one target: what has been asked and answered, each exchange made once.
+
+Scenarios draw their evidence from here. What was asked once is not asked again, so that a full run
+costs the target few requests. Evidence that cannot be had raises CannotTell with the reason; the
+scenario that is about the refusal itself looks at the raw exchange.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..reference.asking import (
+    consent_period,
+    coverage_to_link,
+    hrex_consent,
+    member_match_parameters,
+)
+from ..reference.errors import PayerExchangeError, TargetError
+from ..reference.fhir.ndjson import lines_of
+from ..reference.http import Exchange, HttpClient
+from ..reference.parties import PayerIdentity
+from ..reference.settings import Settings
+from ..reference.target import AccessToken, Credentials, ExportResult, Target
+from ..reference.trust.keys import read_private
+from .recorder import Recorder
+from .verdicts import CannotTell
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """One downloaded file of an export."""
+
+    type: str
+    url: str
+    count: int | None
+    exchange: Exchange
+    lines: tuple[bytes, ...]
+    raw_ends_with_newline: bool
+    has_carriage_return: bool
+    failure: str = ""
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """The lines as resources; a line that is no JSON object is left out."""
+        return [r for r in map(_resource, self.lines) if r is not None]
+
+
+@dataclass(slots=True)
+class Export:
+    """One export from its kick-off to its last byte."""
+
+    kick_off: Exchange
+    polls: list[Exchange] = field(default_factory=list)
+    result: ExportResult | None = None
+    files: list[DeliveredFile] = field(default_factory=list)
+    failure: str = ""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """The manifest; raises CannotTell when there is none."""
+        if self.result is None:
+            raise CannotTell(self.failure or "The export came to no manifest.")
+        return self.result.manifest
+
+    @property
+    def last_poll(self) -> Exchange:
+        """The answer that brought the manifest; raises CannotTell when none did."""
+        if self.result is None or not self.polls:
+            raise CannotTell(self.failure or "The export came to no manifest.")
+        return self.polls[-1]
+
+    def resources(self, *types: str) -> Iterator[dict[str, Any]]:
+        """The delivered resources, of the types given or all; error files are left out."""
+        for file in self.files:
+            if file.type != "OperationOutcome":
+                for resource in file.resources:
+                    if not types or resource.get("resourceType") in types:
+                        yield resource
+
+
+class TargetRun:
+    """The target of a run, its truth table, and everything it has answered so far."""
+
+    def __init__(self, settings: Settings, recorder: Recorder) -> None:
+        self.settings = settings
+        self.recorder = recorder
+        self.http = HttpClient(timeout_s=settings.target.timeout_s, observer=recorder)
+        self.target = Target(
+            settings.target.fhir_base,
+            self.http,
+            credentials(settings),
+            token_url=settings.target.auth.token_url,
+        )
+        self._kept: dict[tuple[str, ...], Any] = {}
+        self._failed: dict[tuple[str, ...], CannotTell] = {}
+
+    # The truth table
+
+    @cached_property
+    def members(self) -> Mapping[str, Any]:
+        """The truth table; raises CannotTell when none is configured."""
+        if not self.settings.members.file:
+            raise CannotTell(
+                "No truth table is configured: set [members] file in payer-exchange.toml."
+            )
+        path = self.settings.path(self.settings.members.file)
+        try:
+            found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CannotTell(f"The truth table {path.name} cannot be read.") from error
+        return found
+
+    def request(self, name: str) -> Mapping[str, Any]:
+        """The match request of that name; raises CannotTell when the table has none."""
+        for entry in self.members.get("requests", []):
+            if entry["name"] == name:
+                return dict(entry)
+        raise CannotTell(
+            f"The truth table has no match request {name!r}. Add one with that name; "
+            "payer-exchange population writes an example."
+        )
+
+    def member(self, key: str) -> Mapping[str, Any]:
+        """The member with that key; raises CannotTell when the table has none."""
+        for entry in self.members.get("members", []):
+            if entry["key"] == key:
+                return dict(entry)
+        raise CannotTell(
+            f"The truth table has no member {key!r}. Add one; "
+            "payer-exchange population says what each member is for."
+        )
+
+    @property
+    def requester(self) -> PayerIdentity:
+        """Who asks: as the settings say, else as the truth table names the requesting payer."""
+        own = self.settings.identity.identity()
+        return own if own.value else _identity(self.members["requesting_payer"])
+
+    @property
+    def responder(self) -> PayerIdentity:
+        """The target as consents name it."""
+        return _identity(self.members["responding_payer"])
+
+    # Evidence, each made once
+
+    def smart_configuration(self) -> Exchange:
+        """The SMART discovery exchange."""
+        return self.once(("smart",), self.target.smart_configuration)
+
+    def capability(self) -> Exchange:
+        """The exchange of /metadata."""
+        return self.once(("metadata",), lambda: self.target.get("metadata"))
+
+    def capability_statement(self) -> Mapping[str, Any]:
+        """The CapabilityStatement; raises CannotTell when there is none."""
+        exchange = self.capability()
+        return self.json_of(exchange, "CapabilityStatement")
+
+    def token(self, purpose: str, member: str = "") -> AccessToken:
+        """A token for the match or for data; raises CannotTell when it is refused."""
+        auth = self.settings.target.auth
+        scope = auth.match_scope if purpose == "match" else auth.data_scope
+        binding = auth.member_binding if member else "none"
+        return self.once(
+            ("token", purpose, member),
+            lambda: self.target.token(scope, member=member, binding=binding),
+            # The target renews by itself: a kept one could be expired.
+            keep=False,
+        )
+
+    def match(self, name: str) -> Exchange:
+        """The answer to the match request of that name."""
+        return self.once(
+            ("match", name),
+            lambda: self.target.post(
+                "Patient/$member-match", self.match_body(name), self.token("match")
+            ),
+        )
+
+    def match_body(self, name: str) -> dict[str, Any]:
+        """The Parameters of a match request, its Consent dated from today."""
+        wanted = self.request(name)
+        patient, terms = wanted["patient"], wanted["consent"]
+        ident = patient["id"]
+        today = datetime.now(UTC).date()
+        start, end = consent_period(terms.get("period", "current"), today)
+        other = PayerIdentity(self.requester.system, "SOME-OTHER-PAYER", "Another payer")
+        consent = hrex_consent(
+            "somebody-else" if terms.get("patient") == "other" else ident,
+            discloser=other if terms.get("discloser") == "other" else self.responder,
+            recipient=other if terms.get("recipient") == "other" else self.requester,
+            start=start,
+            end=end,
+            policy=terms.get("policy", "regular"),
+            status=terms.get("status", "active"),
+        )
+        link = coverage_to_link(ident, self.requester, "NEW-PLAN-NUMBER")
+        return member_match_parameters(patient, wanted["coverage_to_match"], consent, link)
+
+    def member_id(self, name: str) -> str:
+        """The Patient id a match answered with, by MemberId or by a search for its identifier.
+
+        Raises CannotTell when the match gave none.
+        """
+        parameters = self._parameters(self.match(name))
+        reference = parameters.get("MemberId", {}).get("valueReference", {}).get("reference", "")
+        if reference:
+            return str(reference).rstrip("/").rsplit("/", 1)[-1]
+        return self._id_by_identifier(name, parameters)
+
+    def export(self, name: str, **options: str) -> Export:
+        """The `$export` of the member that a match request finds, to the last byte."""
+        key = ("export", name, *(f"{k}={v}" for k, v in sorted(options.items())))
+        return self.once(key, lambda: self._export(name, options))
+
+    def everything(self, name: str, query: str = "") -> list[Exchange]:
+        """Every page of `$everything` for the member that a match request finds."""
+        return self.once(("everything", name, query), lambda: self._everything(name, query))
+
+    def search(self, name: str, query: str) -> Exchange:
+        """The answer to a search within the record of the member that a match request finds."""
+        member = self.member_id(name)
+        token = self.token("data", member)
+        url = query.replace("{member}", member)
+        return self.once(("search", name, query), lambda: self.target.get(url, token))
+
+    def json_of(self, exchange: Exchange, kind: str = "") -> dict[str, Any]:
+        """The JSON object of a 200 answer, of a type when given; raises CannotTell otherwise."""
+        if exchange.status != 200:
+            raise CannotTell(f"The request before this check was answered {exchange.status}.")
+        try:
+            found = Target.read_json(exchange)
+        except TargetError as error:
+            raise CannotTell(str(error)) from error
+        if kind and found.get("resourceType") != kind:
+            raise CannotTell(f"The request before this check was answered with no {kind}.")
+        return found
+
+    # How it is made
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T], *, keep: bool = True) -> T:
+        """What was made under the key, or the same reason again why it could not be made."""
+        if key in self._failed:
+            raise self._failed[key]
+        if key in self._kept:
+            return self._kept[key]  # type: ignore[no-any-return]
+        try:
+            made = make()
+        except PayerExchangeError as error:
+            self._failed[key] = CannotTell(str(error))
+            raise self._failed[key] from error
+        if keep:
+            self._kept[key] = made
+        return made
+
+    def _parameters(self, exchange: Exchange) -> dict[str, Any]:
+        found = self.json_of(exchange, "Parameters")
+        entries = found.get("parameter")
+        return {
+            p.get("name", ""): p
+            for p in (entries if isinstance(entries, list) else [])
+            if isinstance(p, dict)
+        }
+
+    def _id_by_identifier(self, name: str, parameters: Mapping[str, Any]) -> str:
+        identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
+        query = f"Patient?identifier={identifier.get('system', '')}|{identifier.get('value', '')}"
+        token = self.token("data")
+        exchange = self.once(("by-identifier", name), lambda: self.target.get(query, token))
+        entries = self.json_of(exchange, "Bundle").get("entry", [])
+        if len(entries) != 1:
+            raise CannotTell("The identifier of the match leads to no single Patient.")
+        return str(entries[0]["resource"]["id"])
+
+    def _export(self, name: str, options: Mapping[str, str]) -> Export:
+        member = self.member_id(name)
+        url = f"Patient/{member}/$export"
+        parameters = {
+            "resourceType": "Parameters",
+            "parameter": [_export_parameter(k, v) for k, v in options.items()],
+        }
+        if not parameters["parameter"]:
+            del parameters["parameter"]
+        started = Export(self.target.kick_off(url, self.token("data", member), parameters))
+        return self.follow(started, member)
+
+    def follow(self, export: Export, member: str) -> Export:
+        """Poll and download an export that was kicked off; failures are kept in it."""
+        location = export.kick_off.header("Content-Location")
+        if export.kick_off.status != 202 or not location:
+            export.failure = f"The kick-off was answered {export.kick_off.status}."
+            return export
+        try:
+            export.result = self.target.await_export(
+                location,
+                lambda: self.token("data", member),
+                limit_s=300,
+                on_poll=export.polls.append,
+            )
+        except TargetError as error:
+            export.failure = str(error)
+            return export
+        for section in ("output", "error"):
+            for entry in _entries(export.result.manifest, section):
+                export.files.append(self._download(entry, member, export.result.manifest))
+        return export
+
+    def _download(
+        self, entry: Mapping[str, Any], member: str, manifest: Mapping[str, Any]
+    ) -> DeliveredFile:
+        wants_token = manifest.get("requiresAccessToken") is not False
+        token = self.token("data", member) if wants_token else None
+        url, count = str(entry.get("url", "")), entry.get("count")
+        kept = bytearray()
+        try:
+            exchange, chunks = self.http.stream(
+                self.target.absolute(url),
+                headers={"Accept": "application/fhir+ndjson",
+                         **({"Authorization": f"Bearer {token.value}"} if token else {})},
+            )  # fmt: skip
+            for chunk in chunks:
+                kept += chunk
+            failure = "" if exchange.status == 200 else f"It was answered {exchange.status}."
+        except TargetError as error:
+            exchange, failure = Exchange("GET", url, {}, b"", 0.0), str(error)
+        body = bytes(kept)
+        return DeliveredFile(
+            str(entry.get("type", "")),
+            url,
+            count if isinstance(count, int) else None,
+            exchange,
+            tuple(lines_of([body])) if not failure else (),
+            body.endswith(b"\n"),
+            b"\r" in body,
+            failure,
+        )
+
+    def _everything(self, name: str, query: str) -> list[Exchange]:
+        member = self.member_id(name)
+        token = self.token("data", member)
+        url = f"Patient/{member}/$everything" + (f"?{query}" if query else "")
+        pages: list[Exchange] = []
+        seen: set[str] = set()
+        while url and url not in seen and len(pages) < 200:
+            seen.add(url)
+            pages.append(self.target.get(url, token))
+            url = next_link(pages[-1])
+        return pages
+
+
+def credentials(settings: Settings) -> Credentials:
+    """The credentials the settings name; raises SettingsError when a file cannot be read."""
+    auth = settings.target.auth
+    key = auth.private_key
+    jwk = None
+    if key:
+        jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
+    return Credentials(auth.client_id, jwk, _text(settings, auth.client_secret),
+                       _text(settings, auth.token))  # fmt: skip
+
+
+def next_link(exchange: Exchange) -> str:
+    """The next link of a Bundle answer; empty when it has none."""
+    try:
+        bundle = json.loads(exchange.body)
+    except ValueError:
+        return ""
+    links = bundle.get("link", []) if isinstance(bundle, dict) else []
+    return next((str(x.get("url", "")) for x in links if x.get("relation") == "next"), "")
+
+
+def _text(settings: Settings, value: str) -> str:
+    """A secret: the content of a file beside the settings when one has that name."""
+    path = settings.path(value) if value else None
+    return path.read_text(encoding="utf-8").strip() if path and _is_file(path) else value
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _identity(content: Mapping[str, Any]) -> PayerIdentity:
+    identifier = content["identifier"]
+    return PayerIdentity(identifier["system"], identifier["value"], content.get("name", ""))
+
+
+def _export_parameter(name: str, value: str) -> dict[str, str]:
+    return {"name": name, "valueInstant" if name in ("_since", "_until") else "valueString": value}
+
+
+def _entries(manifest: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
+    found = manifest.get(section)
+    return [e for e in found if isinstance(e, Mapping)] if isinstance(found, list) else []
+
+
+def _resource(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

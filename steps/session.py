@@ -1,0 +1,141 @@
+"""One judging session: turns what happened in a scenario into a verdict, and writes the results."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..reference.errors import SettingsError, TargetError
+from ..reference.settings import read_settings
+from ..reports.catalogue import NORMATIVE, catalogue, requirement
+from ..reports.har import write_har
+from ..reports.masking import Masker
+from ..reports.results import Results, ScenarioResult, requirement_results
+from ..reports.writing import write_results
+from .recorder import Recorder
+from .run import TargetRun
+from .verdicts import CannotTell, CheckFailed, NotApplicable
+
+_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass
+class JudgeSession:
+    """The run, and the verdicts so far."""
+
+    run: TargetRun
+    results: list[ScenarioResult] = field(default_factory=list)
+    planned: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, config: Path, url: str = "", version: str = "") -> JudgeSession:
+        """A session against the target that a settings file names, or that the URL names."""
+        settings = read_settings(config)
+        changes = {"fhir_base": url, "pdex_version": version}
+        target = replace(settings.target, **{k: v for k, v in changes.items() if v})
+        settings = replace(settings, target=target)
+        if not settings.target.fhir_base:
+            raise SettingsError(f"{config}: target.fhir_base is missing, and no URL was given.")
+        return cls(TargetRun(settings, Recorder()))
+
+    def judge(
+        self,
+        feature: Any,
+        scenario: Any,
+        example: dict[str, str],
+        tags: list[str],
+        error: BaseException | None,
+        evidence: tuple[str, ...],
+        duration_s: float,
+    ) -> ScenarioResult:
+        """The result of one scenario, kept and returned."""
+        name = _named(scenario.name, example)
+        stem = Path(feature.filename).stem
+        requirements = tuple(tag for tag in tags if requirement(tag))
+        verdict, message = self._verdict(error, requirements)
+        check = error if isinstance(error, CheckFailed) else CheckFailed("")
+        version = self.run.settings.target.pdex_version
+        if requirements and not any(version in _versions(r) for r in requirements):
+            verdict, message = "omit", f"It is no requirement of PDex {version}."
+        result = ScenarioResult(
+            id=f"{stem}/{_slug(name)}",
+            feature=feature.name,
+            name=name,
+            tags=tuple(tags),
+            requirements=requirements,
+            verdict=verdict,
+            message=message,
+            expected=check.expected,
+            actual=check.actual,
+            where=check.where,
+            evidence=evidence,
+            duration_s=round(duration_s, 4),
+        )  # fmt: skip
+        self.results.append(result)
+        return result
+
+    def summary(self) -> Results:
+        """The results so far."""
+        settings = self.run.settings
+        return Results(
+            role="responding-payer",
+            target=settings.target.fhir_base,
+            pdex_version=settings.target.pdex_version,
+            duration_s=time.monotonic() - self.started,
+            scenarios=tuple(self.results),
+            requirements=requirement_results(
+                catalogue(), self.results, settings.target.pdex_version
+            ),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write results.json and every report form, with the exchanges, all masked."""
+        masker = Masker.of(self._members())
+        folder.mkdir(parents=True, exist_ok=True)
+        write_har(folder / "exchange.har", self.run.recorder.exchanges, masker)
+        write_results(folder, self.summary(), masker)
+
+    def _members(self) -> Any:
+        try:
+            return self.run.members
+        except CannotTell:
+            return {}
+
+    @staticmethod
+    def _verdict(error: BaseException | None, requirements: tuple[str, ...]) -> tuple[str, str]:
+        if error is None:
+            return "pass", ""
+        if isinstance(error, CheckFailed):
+            strengths = {r.strength for r in map(requirement, requirements) if r}
+            # Only a SHALL turns a run red; a scenario without a requirement is our own SHALL.
+            hard = not strengths or bool(strengths & NORMATIVE)
+            return ("fail" if hard else "warn"), error.message
+        if isinstance(error, NotApplicable):
+            return "omit", str(error)
+        if isinstance(error, CannotTell | TargetError):
+            return "skip", str(error)
+        return "error", f"The harness failed: {type(error).__name__}."
+
+
+def _versions(ident: str) -> tuple[str, ...]:
+    found = requirement(ident)
+    return found.versions if found else ()
+
+
+def _named(name: str, example: dict[str, str]) -> str:
+    """The scenario's name with its example in it, put behind where the name does not say it."""
+    filled = name
+    for key, value in example.items():
+        filled = filled.replace(f"<{key}>", value)
+    missing = [v for v in example.values() if v not in filled]
+    return f"{filled} ({', '.join(missing)})" if missing else filled
+
+
+def _slug(text: str) -> str:
+    return _SLUG.sub("-", text.lower()).strip("-")[:120]
