@@ -23,6 +23,7 @@ from .http import Exchange, origin_of
 from .intake.staging import LineFiles, Staging
 from .registration.servers import Server
 from .requesting_request import InvokeRequest
+from .requesting_search import searched
 from .requesting_trace import Phase, Trace
 from .target import AccessToken, Target, issue_codes
 
@@ -57,8 +58,15 @@ class Conversation:
     """One exchange with one source payer; `check` raises when the exchange is to stop."""
 
     def __init__(
-        self, server: Server, target: Target, trace: Trace, check: Callable[[], None]
+        self,
+        server: Server,
+        target: Target,
+        trace: Trace,
+        check: Callable[[], None],
+        *,
+        export_limit_s: float,
     ) -> None:
+        self._limit = export_limit_s
         self.server = server
         self.target = target
         self._trace = trace
@@ -112,6 +120,18 @@ class Conversation:
 
     # Retrieval
 
+    def retrieve(
+        self,
+        method: str,
+        matched: Matched,
+        pairs: Iterable[tuple[str, str]],
+        staging: Staging,
+        phase: Phase,
+    ) -> None:
+        """Bring the member's record into the staging folder, by export, everything or search."""
+        ways = {"export": self.export, "everything": self.everything, "search": self.search}
+        ways[method](matched, pairs, staging, phase)
+
     def export(
         self, matched: Matched, pairs: Iterable[tuple[str, str]], staging: Staging, phase: Phase
     ) -> None:
@@ -131,7 +151,10 @@ class Conversation:
             raise ExportFailed("The source payer took the export and told no Content-Location.")
         try:
             result = self.target.await_export(
-                status_url, lambda: self.token(matched), on_poll=lambda x: self._polled(x, phase)
+                status_url,
+                lambda: self.token(matched),
+                limit_s=self._limit,
+                on_poll=lambda x: self._polled(x, phase),
             )
             phase.details["polls"] = result.polls
             self._download(result.manifest, matched, staging, phase)
@@ -148,8 +171,6 @@ class Conversation:
         self, matched: Matched, pairs: Iterable[tuple[str, str]], staging: Staging, phase: Phase
     ) -> None:
         """What searches by member find, with all it refers to, gathered into one file a type."""
-        from .requesting_search import searched  # noqa: PLC0415 - it is the rare way
-
         self._gather(
             staging, searched(matched.patient, dict(pairs), lambda u: self.pages(u, matched),
                               lambda u: self._read(u, matched), phase)

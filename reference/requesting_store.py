@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .clock import Clock
-from .errors import BadRequest, SettingsError
+from .errors import BadRequest
 from .fhir import json
 from .fhir.search import Condition, condition
 from .intake.ledger import Ledger
@@ -111,17 +111,14 @@ class Records:
         return source is not None and (source.system, source.value) == (payer.system, payer.value)
 
 
-def single_reference_identifier(patient: Mapping[str, Any], system: str) -> bool:
-    """Whether a local Patient carries exactly one identifier of the reference system."""
-    if not system:
-        raise SettingsError("The system of local patients' identifiers is not set.")
+def reference_identifiers(patient: Mapping[str, Any], system: str) -> list[str]:
+    """The values of a local Patient's identifiers of the reference system."""
     identifiers = patient.get("identifier")
-    found = [
-        i
+    return [
+        str(i["value"])
         for i in (identifiers if isinstance(identifiers, list) else [])
         if isinstance(i, Mapping) and i.get("system") == system and i.get("value")
     ]
-    return len(found) == 1
 
 
 def _known(kind: str, name: str, value: str) -> Condition:

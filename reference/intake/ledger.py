@@ -120,7 +120,7 @@ class Ledger:
             .order_by(_IMPORTED.c.type)
         )
         with self._engine.connect() as connection:
-            return {kind: count for kind, count in connection.execute(statement)}
+            return {row[0]: row[1] for row in connection.execute(statement)}
 
     def known(self, issuer: str, imported_patient: str) -> set[Key]:
         """(type, source id) of all that this member's resources of a source may refer to."""
@@ -179,7 +179,7 @@ class Ledger:
             _IMPORTED.c.type == "Patient", _IMPORTED.c.local_patient == local_patient
         )
         with self._engine.connect() as connection:
-            return {ident: issuer for ident, issuer in connection.execute(statement)}
+            return {row[0]: row[1] for row in connection.execute(statement)}
 
     def only_of(self, task_id: str) -> list[Key]:
         """What no other exchange brought as well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -269,7 +270,8 @@ class Intake:
         return self._repository.rows(selection, bodies=False)
 
     def _archived(self, found: Retrieved, file: StagedFile) -> bytes:
-        return archived_bytes(self._repository, document_id(found.task_id, file))
+        found_bytes = archived_bytes(self._repository, document_id(found.task_id, file))
+        return gzip.decompress(found_bytes) if found_bytes[:2] == b"\x1f\x8b" else found_bytes
 
     def _forget_deleted(self, found: Retrieved, folder: Path, origin: Origin) -> None:
         """Remove what the source says it has deleted since (Bulk Data, `deleted`)."""

@@ -1,0 +1,81 @@
+"""What a requesting payer is told about itself."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingsError
+from .intake.archive import MODES
+from .intake.transform import TAG_SYSTEM
+from .parties import PayerIdentity
+from .registration.servers import EXPORT_METHODS
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestingSettings:
+    """What a requesting payer is told about itself."""
+
+    fhir_base: str
+    """The FHIR base URL that others see."""
+    identity: PayerIdentity
+    """How consents and coverages name this payer."""
+    data_dir: Path
+    """Where files are staged while an exchange runs."""
+    patient_system: str = "https://requesting-payer.example.org/member-id"
+    """Reference System used by Target Patient: a local Patient has exactly one such identifier."""
+    responder_identifier_system: str = ""
+    """The system under which source ids are kept as identifiers; empty: the source's FHIR base."""
+    tag_system: str = TAG_SYSTEM
+    """The system of the `migrated` tag."""
+    archive_mode: str = "seed"
+    """seed: the Binary inside the DocumentReference; binary: beside it, named by attachment.url."""
+    export_method: str = "export"
+    """export, everything or search, unless the server definition says otherwise."""
+    accepted_status: int = 200
+    """What an accepted invoke-export is answered with: 200, or 202."""
+    exchange_threads: int = 4
+    """How many exchanges run at the same time."""
+    timeout_s: float = 30.0
+    """How long to wait for a connection and for each next byte, in seconds."""
+    export_limit_s: float = 3600.0
+    """How long to wait for an export to be finished, in seconds."""
+    verify_tls: bool | str = True
+    """Whether certificates are checked; or the file of the authorities to check them against."""
+    admin_token: str = field(default_factory=_token, repr=False)
+    """The bearer token of the admin API."""
+    operator_token: str = field(default_factory=_token, repr=False)
+    """The bearer token of the FHIR API."""
+
+    def checked(self) -> RequestingSettings:
+        """The settings, with an Organization id for this payer.
+
+        Raises SettingsError naming the setting that cannot be so.
+        """
+        for name, allowed in (("archive_mode", MODES), ("export_method", EXPORT_METHODS),
+                              ("accepted_status", (200, 202))):  # fmt: skip
+            if getattr(self, name) not in allowed:
+                raise SettingsError(f"{name} is one of {', '.join(map(str, allowed))}.")
+        return replace(self, identity=with_organization(self.identity))
+
+
+def with_organization(identity: PayerIdentity) -> PayerIdentity:
+    """The identity with an Organization id, made of its identifier when it has none.
+
+    So registering the same payer twice makes one Organization.
+    """
+    if identity.organization_id:
+        return identity
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in identity.value)
+    return replace(identity, organization_id=f"payer-{kept}".lower()[:64])
+
+
+def reference_to(identity: PayerIdentity) -> dict[str, Any]:
+    """A Reference to the payer's Organization here, with its identifier."""
+    return {"reference": f"Organization/{identity.organization_id}", **identity.reference()}
