@@ -1,0 +1,198 @@
+"""The figures of a load run: each measure, the downloads, and the verdict on all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = "payer-exchange/load/1"
+# The one measure that a whole export makes.
+JOB, DOWNLOAD = "job", "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One row of figures; times are milliseconds of what succeeded, None when nothing did."""
+
+    kind: str
+    name: str
+    unit: str
+    count: int
+    failures: int
+    seconds: float
+    octets: int
+    resources: int
+    mean: float | None
+    min: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+    @property
+    def error_ratio(self) -> float:
+        """The share that failed."""
+        return self.failures / self.count if self.count else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of failure, and how often it came."""
+
+    kind: str
+    name: str
+    message: str
+    occurrences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything a run measured."""
+
+    measures: tuple[Measure, ...]
+    errors: tuple[Problem, ...] = ()
+    harness_errors: tuple[str, ...] = ()
+    generator_was_busy: bool = False
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Figures:
+        """The figures that the child process wrote."""
+        return cls(
+            tuple(Measure(**m) for m in told["measures"]),
+            tuple(Problem(**e) for e in told["errors"]),
+            tuple(told["harness_errors"]),
+            bool(told["generator_was_busy"]),
+        )
+
+    def measure(self, name: str) -> Measure | None:
+        """The request or measure of that name, or None when nothing of it was measured."""
+        return next((m for m in self.timed if m.name == name), None)
+
+    @property
+    def timed(self) -> list[Measure]:
+        """Requests and measures, without the checks."""
+        return [m for m in self.measures if m.kind != "check"]
+
+    @property
+    def checks(self) -> list[Measure]:
+        """The checks on what was delivered."""
+        return [m for m in self.measures if m.kind == "check"]
+
+    @property
+    def failed_checks(self) -> int:
+        """How many checks found a wrong answer."""
+        return sum(m.failures for m in self.checks)
+
+    @property
+    def journeys(self) -> tuple[int, int]:
+        """How many journeys were begun and ended, and how many of them could not go on."""
+        whole = [m for m in self.timed if m.name in (JOB, "everything-job")]
+        return sum(m.count for m in whole), sum(m.failures for m in whole)
+
+    @property
+    def error_ratio(self) -> float:
+        """The share of requests and measures that failed."""
+        counts = sum(m.count for m in self.timed)
+        return sum(m.failures for m in self.timed) / counts if counts else 0.0
+
+    @property
+    def resources_per_s(self) -> float | None:
+        """Delivered resources over the seconds of their downloads; None without a download."""
+        found = self.measure(DOWNLOAD)
+        return _rate(found.resources, found.seconds) if found else None
+
+    @property
+    def megabytes_per_s(self) -> float | None:
+        """Delivered MB, after content decoding, over the seconds of their downloads."""
+        found = self.measure(DOWNLOAD)
+        return _rate(found.octets / 1e6, found.seconds) if found else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as load-results.json holds them."""
+        count, failed = self.journeys
+        return {
+            "journeys": {"count": count, "failed": failed},
+            "error_ratio": round(self.error_ratio, 6),
+            "resources_per_s": _rounded(self.resources_per_s),
+            "megabytes_per_s": _rounded(self.megabytes_per_s),
+            "measures": [asdict(m) | {"error_ratio": round(m.error_ratio, 6)} for m in self.timed],
+            "checks": [
+                {"name": m.name, "count": m.count, "failures": m.failures} for m in self.checks
+            ],
+            "errors": [asdict(e) for e in self.errors],
+            "generator_was_busy": self.generator_was_busy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdVerdict:
+    """One threshold, what was measured, and how far the one is from the other.
+
+    `margin` is the room that is left as a share of the limit, negative when it was missed; None
+    when nothing was measured (which misses the threshold) or the limit is zero.
+    """
+
+    name: str
+    limit: float
+    actual: float | None
+    met: bool
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResults:
+    """One run, judged."""
+
+    scenario: str
+    target: str
+    started: str
+    duration_s: float
+    figures: Figures
+    thresholds: tuple[ThresholdVerdict, ...]
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_status(self) -> int:
+        """0 all met, 1 a threshold missed or a check failed, 3 nothing measured."""
+        if self.figures.harness_errors or not _anything(self.figures):
+            return 3
+        missed = any(not t.met for t in self.thresholds)
+        return 1 if missed or self.figures.failed_checks else 0
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail, or error when nothing was measured."""
+        return {0: "pass", 1: "fail"}.get(self.exit_status, "error")
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of load-results.json."""
+        return {
+            "schema": SCHEMA,
+            "scenario": self.scenario,
+            "target": self.target,
+            "verdict": self.verdict,
+            "started": self.started,
+            "duration_s": round(self.duration_s, 3),
+            "machine": dict(self.machine),
+            "thresholds": [asdict(t) for t in self.thresholds],
+            **self.figures.as_json(),
+        }
+
+
+def _anything(figures: Figures) -> bool:
+    """Whether a journey ended or a request failed: else there is nothing to judge by."""
+    return bool(figures.journeys[0] or _failures(figures.timed))
+
+
+def _failures(measures: Iterable[Measure]) -> int:
+    return sum(m.failures for m in measures)
+
+
+def _rate(amount: float, seconds: float) -> float | None:
+    return amount / seconds if seconds else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

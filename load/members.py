@@ -1,0 +1,124 @@
+"""The members a load run asks for, and what must arrive of each: a fast wrong answer fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ..reference.asking import (
+    consent_period,
+    coverage_to_link,
+    hrex_consent,
+    member_match_parameters,
+)
+from ..reference.errors import SettingsError
+from ..reference.parties import PayerIdentity
+from ..reference.settings import Settings
+
+# The truth table tells what leaves under a regular consent; under any other it would be another.
+_POLICY = "regular"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedMember:
+    """One member who must be found, and what their record must and must not bring."""
+
+    patient_id: str
+    patient: Mapping[str, Any] = field(repr=False)
+    coverage_to_match: Mapping[str, Any] = field(repr=False)
+    delivered: frozenset[str] = field(repr=False, default=frozenset())
+    withheld: frozenset[str] = field(repr=False, default=frozenset())
+
+    def problem_with(self, found: Iterable[str]) -> str:
+        """What is wrong with the `Type/id` keys that were delivered; empty when nothing is."""
+        keys = frozenset(found)
+        missing, extra = self.delivered - keys, self.withheld & keys
+        if missing:
+            return f"{len(missing)} of {len(self.delivered)} expected resources are missing."
+        if extra:
+            return f"{len(extra)} resources were delivered that must be withheld."
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class TruthTable:
+    """Who asks whom, and for which members."""
+
+    requester: PayerIdentity
+    responder: PayerIdentity
+    members: tuple[ExpectedMember, ...]
+
+    def match_body(self, member: ExpectedMember, today: date) -> dict[str, Any]:
+        """The Parameters of `$member-match`, their Consent valid today."""
+        ident = str(member.patient["id"])
+        start, end = consent_period("current", today)
+        consent = hrex_consent(
+            ident, discloser=self.responder, recipient=self.requester, start=start, end=end
+        )
+        link = coverage_to_link(ident, self.requester, "NEW-PLAN-NUMBER")
+        return member_match_parameters(member.patient, member.coverage_to_match, consent, link)
+
+
+def read_truth(settings: Settings) -> TruthTable:
+    """The truth table that the settings name.
+
+    Raises SettingsError when there is none, or when it has no member who must be found.
+    """
+    if not settings.members.file:
+        raise SettingsError(
+            "No truth table is configured: set [members] file. A load run asks for "
+            "its members and compares what comes with it."
+        )
+    path = settings.path(settings.members.file)
+    try:
+        return truth_of(json.loads(path.read_text(encoding="utf-8")), settings)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"The truth table {path.name} cannot be read.") from error
+    except (KeyError, TypeError) as error:
+        raise SettingsError(f"The truth table {path.name} is not as documented.") from error
+
+
+def truth_of(content: Mapping[str, Any], settings: Settings) -> TruthTable:
+    """The truth table in the content of members.json."""
+    rows = {row["key"]: row for row in content["members"]}
+    members = tuple(
+        _expected(request, rows[request["member"]])
+        for request in content["requests"]
+        if _is_plain(request) and request["member"] in rows
+    )
+    if not members:
+        raise SettingsError('The truth table has no match request with expect "match".')
+    own = settings.identity.identity()
+    return TruthTable(
+        own if own.value else _identity(content["requesting_payer"]),
+        _identity(content["responding_payer"]),
+        members,
+    )
+
+
+def _is_plain(request: Mapping[str, Any]) -> bool:
+    terms = request.get("consent", {})
+    return (
+        request["expect"] == "match"
+        and not request.get("needs")
+        and terms.get("policy", _POLICY) == _POLICY
+    )
+
+
+def _expected(request: Mapping[str, Any], row: Mapping[str, Any]) -> ExpectedMember:
+    told = row.get("record", {}).get("resources", {})
+    return ExpectedMember(
+        row["patient_id"],
+        request["patient"],
+        request["coverage_to_match"],
+        frozenset(k for k, r in told.items() if r["expect"] in ("sent", "stripped")),
+        frozenset(k for k, r in told.items() if r["expect"] == "withheld"),
+    )
+
+
+def _identity(content: Mapping[str, Any]) -> PayerIdentity:
+    identifier = content["identifier"]
+    return PayerIdentity(identifier["system"], identifier["value"], content.get("name", ""))

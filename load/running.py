@@ -1,0 +1,234 @@
+"""Running a load scenario: a Locust child process, its figures judged, the results written.
+
+This module runs in the caller's process, so it imports nothing that imports Locust.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from ..reference.errors import PayerExchangeError, SettingsError, TargetError
+from ..reference.http import origin_of
+from ..reference.settings import Settings, read_settings
+from .figures import Figures, LoadResults
+from .members import read_truth
+from .summary import markdown
+from .target import open_target, refuse_elsewhere
+from .thresholds import Thresholds, default_thresholds, read_thresholds
+
+SCENARIOS = {"LT1": "One requesting payer, every journey, one after the other."}
+RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
+LONGEST_RUN_S = 600
+_DEFAULT_RUN_S = 20
+# What a journey that has begun may still take, and Locust's own start and end.
+_STOP_S, _AROUND_S = 30, 60
+# Ours to say, or not supported: what they would measure is not what the thresholds are about.
+_REFUSED = (
+    "-f",
+    "--locustfile",
+    "-H",
+    "--host",
+    "--master",
+    "--worker",
+    "--processes",
+    "--config",
+    "--class-picker",
+    "--autostart",
+    "--web-port",
+    "--web-host",
+    "-l",
+    "--list",
+    "--payer-config",
+    "--payer-url",
+    "--payer-figures",
+)
+_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What a load run is asked for."""
+
+    scenario: str
+    config: Path
+    url: str = ""
+    thresholds: Path | None = None
+    report_dir: Path = Path("payer-exchange-report")
+    options: tuple[str, ...] = ()
+
+
+class NothingMeasured(PayerExchangeError):
+    """The target cannot be reached, gives no token, or the run came to no figures."""
+
+
+def run_load(request: LoadRequest) -> LoadResults:
+    """Run the scenario, judge its figures and write the results into the report folder.
+
+    Raises SettingsError for wrong usage and NothingMeasured when there is nothing to judge.
+    """
+    thresholds = _thresholds(request)
+    run_s = run_time(request.options)
+    _refuse_options(request.options)
+    settings = settings_for(request.config, request.url)
+    read_truth(settings)
+    _reach(settings)
+    request.report_dir.mkdir(parents=True, exist_ok=True)
+    started, clock = datetime.now(UTC), time.monotonic()
+    figures = _child(request, run_s)
+    results = LoadResults(
+        request.scenario,
+        settings.target.fhir_base,
+        started.isoformat(timespec="seconds"),
+        time.monotonic() - clock,
+        figures,
+        thresholds.judge(figures),
+        _machine(),
+    )
+    _write(request.report_dir, results)
+    return results
+
+
+def settings_for(config: Path, url: str) -> Settings:
+    """The settings of a file, the URL over its own; raises SettingsError without a target."""
+    settings = read_settings(config)
+    if url:
+        settings = replace(settings, target=replace(settings.target, fhir_base=url))
+    if not settings.target.fhir_base:
+        raise SettingsError(f"{config}: target.fhir_base is missing, and no URL was given.")
+    return settings
+
+
+def run_time(options: Sequence[str]) -> float:
+    """The seconds that Locust options ask for, or the default.
+
+    Raises SettingsError above the cap: load is bounded.
+    """
+    text = ""
+    for option, following in zip(options, (*options, "")[1:], strict=True):
+        if option in ("-t", "--run-time"):
+            text = following
+        elif option.startswith("--run-time="):
+            text = option.partition("=")[2]
+    seconds = _seconds(text) if text else float(_DEFAULT_RUN_S)
+    if seconds > LONGEST_RUN_S:
+        raise SettingsError(f"--run-time {text} is over the limit of {LONGEST_RUN_S} seconds.")
+    return seconds
+
+
+def _seconds(text: str) -> float:
+    found = _TIME.fullmatch(text)
+    parts = found.groups() if found else ()
+    seconds = sum(float(p or 0) * u for p, u in zip(parts, (3600, 60, 1), strict=False))
+    if not seconds:
+        raise SettingsError(f"--run-time {text} is no time. Write 20s, 3m or 1h20m.")
+    return seconds
+
+
+def _thresholds(request: LoadRequest) -> Thresholds:
+    if request.scenario not in SCENARIOS:
+        known = ", ".join(SCENARIOS)
+        raise SettingsError(f"There is no load scenario {request.scenario}. There is {known}.")
+    if request.thresholds:
+        return read_thresholds(request.thresholds)
+    return default_thresholds(request.scenario)
+
+
+def _refuse_options(options: Sequence[str]) -> None:
+    for option in options:
+        name = option.partition("=")[0]
+        if name in _REFUSED:
+            raise SettingsError(
+                f"The Locust option {name} cannot be used with payer-exchange load."
+            )
+
+
+def _reach(settings: Settings) -> None:
+    """Make sure, before any load, that the target answers and gives this client a token."""
+    target = open_target(settings)
+    try:
+        refuse_elsewhere(target.token_url())
+        target.token(settings.target.auth.match_scope)
+    except TargetError as error:
+        raise NothingMeasured(str(error)) from error
+    finally:
+        target.http.close()
+
+
+def _child(request: LoadRequest, run_s: float) -> Figures:
+    figures = request.report_dir / "load-figures.json"
+    figures.unlink(missing_ok=True)
+    log = request.report_dir / LOG
+    with as_file(files(__package__) / "locustfile.py") as locustfile, log.open("wb") as out:
+        _wait(_command(request, locustfile, figures), out.fileno(), run_s)
+    try:
+        told = json.loads(figures.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NothingMeasured(f"The run came to no figures. {_last_line(log)}") from error
+    figures.unlink()
+    return Figures.of(told)
+
+
+def _command(request: LoadRequest, locustfile: Path, figures: Path) -> list[str]:
+    ours = {
+        "-f": locustfile,
+        "--users": 1,
+        "--spawn-rate": 10,
+        "--run-time": f"{_DEFAULT_RUN_S}s",
+        "--stop-timeout": _STOP_S,
+        "--payer-config": request.config,
+        "--payer-url": request.url,
+        "--payer-figures": figures,
+    }
+    pairs = [str(part) for pair in ours.items() for part in pair]
+    # Given last, the caller's options win over the defaults.
+    return [
+        sys.executable,
+        "-m",
+        "locust",
+        "--headless",
+        "--only-summary",
+        *pairs,
+        *request.options,
+    ]
+
+
+def _wait(command: Sequence[str], out: int, run_s: float) -> None:
+    limit = run_s + _STOP_S + _AROUND_S
+    try:
+        subprocess.run(  # noqa: S603 - our own interpreter; the options are the caller's own
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NothingMeasured(f"The load run did not end within {limit:.0f} seconds.") from error
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _machine() -> dict[str, object]:
+    return {
+        "processors": os.cpu_count(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def _write(folder: Path, results: LoadResults) -> None:
+    shown = replace(results, target=origin_of(results.target))
+    content = json.dumps(shown.as_json(), indent=1)
+    (folder / RESULTS).write_text(content + "\n", encoding="utf-8")
+    (folder / SUMMARY).write_text(markdown(shown), encoding="utf-8")

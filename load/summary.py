@@ -1,0 +1,95 @@
+"""The results of a load run as Markdown: for a CI job's page and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .figures import LoadResults, Measure, ThresholdVerdict
+
+_SENTENCES = {
+    "pass": "Every threshold was met.",
+    "fail": "The target missed what was asked of it.",
+    "error": "Nothing could be judged.",
+}
+_MODEL = (
+    "The model is closed: the next request waits for the last answer, so a slow target is asked "
+    "less often. Times are those of what succeeded."
+)
+
+
+def markdown(results: LoadResults) -> str:
+    """The results as one Markdown page."""
+    return "\n".join(_lines(results)) + "\n"
+
+
+def _lines(results: LoadResults) -> Iterator[str]:
+    figures = results.figures
+    count, failed = figures.journeys
+    yield f"# Load {results.scenario}: {results.verdict}"
+    yield ""
+    yield (
+        f"{_SENTENCES[results.verdict]} {count} journeys in {results.duration_s:.0f} s at "
+        f"{results.target}, {failed} of them broken; {figures.failed_checks} checks failed."
+    )
+    if figures.generator_was_busy:
+        yield ""
+        yield "The generator itself was short of processor time: times are too long."
+    yield from _table(
+        "Thresholds",
+        ("threshold", "limit", "measured", "margin", "verdict"),
+        map(_threshold, results.thresholds),
+    )
+    yield from _table(
+        "Figures",
+        ("measure", "count", "failed", "p50", "p95", "p99", "max", "unit"),
+        map(_measure, figures.timed),
+    )
+    yield from _table(
+        "Downloads",
+        ("resources/s", "MB/s"),
+        [(_number(figures.resources_per_s), _number(figures.megabytes_per_s))],
+    )
+    yield from _table(
+        "Checks",
+        ("check", "count", "failed"),
+        [(m.name, str(m.count), str(m.failures)) for m in figures.checks],
+    )
+    yield from _table(
+        "Errors",
+        ("at", "message", "times"),
+        [(e.name, e.message, str(e.occurrences)) for e in figures.errors],
+    )
+    yield ""
+    yield _MODEL
+
+
+def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    lines = [_row(row) for row in rows]
+    if lines:
+        yield from ("", f"## {title}", "", _row(head), "|---" * len(head) + "|", *lines)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|").replace("<", "&lt;") for cell in cells) + " |"
+
+
+def _threshold(found: ThresholdVerdict) -> tuple[str, ...]:
+    margin = "" if found.margin is None else f"{found.margin:+.0%}"
+    return (
+        found.name,
+        f"{found.limit:g}",
+        _number(found.actual, "not measured"),
+        margin,
+        "met" if found.met else "**missed**",
+    )
+
+
+def _measure(found: Measure) -> tuple[str, ...]:
+    times = (_number(value) for value in (found.p50, found.p95, found.p99, found.max))
+    return (found.name, str(found.count), str(found.failures), *times, found.unit)
+
+
+def _number(value: float | None, none: str = "") -> str:
+    if value is None:
+        return none
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

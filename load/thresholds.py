@@ -1,0 +1,135 @@
+"""Thresholds of a load run: a TOML file read strictly, and the verdict on each with its margin."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..reference.errors import SettingsError
+from .figures import Figures, Measure, ThresholdVerdict
+
+# What can be limited; the names are those of the figures.
+MEASURES = (
+    "discovery",
+    "token",
+    "match",
+    "search",
+    "kick-off",
+    "status",
+    "file",
+    "delete",
+    "everything",
+    "time-to-manifest",
+    "polls",
+    "time-to-first-byte",
+    "download",
+    "job",
+    "everything-job",
+)
+_OF_ALL = ("error_ratio", "min_resources_per_s", "measures")
+_OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "error_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The limits a run must keep."""
+
+    error_ratio: float = 0.0
+    min_resources_per_s: float | None = None
+    measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def judge(self, figures: Figures) -> tuple[ThresholdVerdict, ...]:
+        """The verdict on each limit, in the order of the file."""
+        verdicts = [_at_most("error_ratio", self.error_ratio, figures.error_ratio)]
+        if self.min_resources_per_s is not None:
+            name, least = "min_resources_per_s", self.min_resources_per_s
+            verdicts.append(_at_least(name, least, figures.resources_per_s))
+        for name, limits in self.measures.items():
+            verdicts += _of_measure(name, limits, figures.measure(name))
+        return tuple(verdicts)
+
+
+def default_thresholds(scenario: str) -> Thresholds:
+    """The thresholds that are shipped for a scenario."""
+    text = (files(__package__) / f"{scenario}.toml").read_text(encoding="utf-8")
+    return _thresholds(tomllib.loads(text), f"{scenario}.toml")
+
+
+def read_thresholds(path: Path) -> Thresholds:
+    """The thresholds in a file; raises SettingsError naming file, section and nearest key."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}.") from error
+    return _thresholds(content, str(path))
+
+
+def _thresholds(content: Mapping[str, Any], file: str) -> Thresholds:
+    _known(content, _OF_ALL, f"{file}:")
+    measures = _table(content.get("measures", {}), f"{file}: [measures]")
+    _known(measures, MEASURES, f"{file}: section [measures]")
+    limits = {}
+    for name, section in measures.items():
+        where = f"{file}: section [measures.{name}]"
+        _known(_table(section, where), _OF_ONE, where)
+        limits[name] = {key: _number(value, f"{where} {key}") for key, value in section.items()}
+    least = content.get("min_resources_per_s")
+    return Thresholds(
+        _number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
+        None if least is None else _number(least, f"{file}: min_resources_per_s"),
+        limits,
+    )
+
+
+def _of_measure(
+    name: str, limits: Mapping[str, float], measure: Measure | None
+) -> Iterable[ThresholdVerdict]:
+    for key, limit in limits.items():
+        attribute = key.removesuffix("_ms")
+        yield _at_most(f"{name} {key}", limit, getattr(measure, attribute) if measure else None)
+
+
+def _at_most(name: str, limit: float, actual: float | None) -> ThresholdVerdict:
+    if actual is None:
+        return ThresholdVerdict(name, limit, None, met=False, margin=None)
+    return ThresholdVerdict(name, limit, actual, actual <= limit, _share(limit - actual, limit))
+
+
+def _at_least(name: str, limit: float, actual: float | None) -> ThresholdVerdict:
+    if actual is None:
+        return ThresholdVerdict(name, limit, None, met=False, margin=None)
+    return ThresholdVerdict(name, limit, actual, actual >= limit, _share(actual - limit, limit))
+
+
+def _share(room: float, limit: float) -> float | None:
+    return room / limit if limit else None
+
+
+def _known(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    for key in content:
+        if key not in keys:
+            near = difflib.get_close_matches(key, list(keys), 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{where} has no key {key}.{hint} It has {', '.join(keys)}.")
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where} must be a section.")
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SettingsError(f"{where} must be a number.")
+    if value < 0:
+        raise SettingsError(f"{where} must not be negative.")
+    return float(value)

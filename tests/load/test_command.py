@@ -1,0 +1,30 @@
+import json
+
+from click.testing import CliRunner
+from payer_exchange.cli.load import load
+
+
+def run(*arguments):
+    return CliRunner().invoke(load, [str(a) for a in arguments])
+
+
+def test_without_a_target_a_simulated_payer_is_asked(tmp_path):
+    result = run("LT1", "--report-dir", tmp_path, "--", "--run-time", "3s")
+    assert result.exit_code == 0, result.output
+    assert "journeys" in result.output
+    told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
+    assert told["verdict"] == "pass"
+
+
+def test_wrong_usage_is_told(tmp_path):
+    assert run("LT2").exit_code == 2
+    result = run("LT1", "--report-dir", tmp_path, "--", "--run-time", "1h")
+    assert result.exit_code == 2
+    assert "limit of 600 seconds" in result.output
+
+
+def test_a_url_needs_a_settings_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("LT1", "http://127.0.0.1:1/fhir")
+    assert result.exit_code == 2
+    assert "--config" in result.output
