@@ -56,7 +56,7 @@ class AuditLog:
         self._clock = clock
         _METADATA.create_all(engine)
 
-    def record(  # noqa: PLR0913 - one column each
+    def record(
         self,
         phase: str,
         event: str,
@@ -96,4 +96,6 @@ class AuditLog:
             statement = statement.where(_RECORD.c.exchange == exchange)
         with self._engine.connect() as connection:
             rows = connection.execute(statement).mappings().all()
-        return [{**row, "details": json.read(row["details"])} for row in rows]
+        # The database's names are a kind of str that JSON writers do not take for keys.
+        plain = [{str(name): value for name, value in row.items()} for row in rows]
+        return [{**row, "details": json.read(row["details"])} for row in plain]
