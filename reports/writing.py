@@ -6,16 +6,31 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import html, junit, summary
+from .exchanges import read_exchanges
 from .masking import Masker
 from .results import Results, results_from_json
 
 RESULTS = "results.json"
+JUNIT, SUMMARY, PAGE = "results.xml", "summary.md", "report.html"
 
 
 def write_results(folder: Path, results: Results, masker: Masker) -> None:
-    """Write results.json and the report forms into a folder, without members or secrets."""
+    """Write results.json and the report forms into a folder, without members or secrets.
+
+    The page shows the exchanges of the archive that the results name, when it lies there.
+    """
     content = masked(results.as_json(), masker)
     (folder / RESULTS).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_forms(folder, results_from_json(content))
+
+
+def write_forms(folder: Path, results: Results) -> None:
+    """Write each report form of results that are masked already."""
+    exchanges = read_exchanges(folder / results.evidence)
+    (folder / JUNIT).write_text(junit.render(results), encoding="utf-8")
+    (folder / SUMMARY).write_text(summary.render(results), encoding="utf-8")
+    (folder / PAGE).write_text(html.render(results, exchanges), encoding="utf-8")
 
 
 def read_results(folder: Path) -> Results:
