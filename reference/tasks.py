@@ -52,7 +52,7 @@ _TASK = Table(
 _JSON = ("owner", "requester", "request", "notes", "outputs", "retrieved")
 
 
-class ExchangeCancelled(Exception):  # noqa: N818 - it is what happened
+class ExchangeCancelled(Exception):
     """The Task was cancelled while the exchange was under way."""
 
 

@@ -1,4 +1,4 @@
-"""The simulated requesting payer: invoke-export, Tasks, stored records and the admin API in Flask."""
+"""The simulated requesting payer in Flask: invoke-export, Tasks, records and the admin API."""
 
 from __future__ import annotations
 
