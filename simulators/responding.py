@@ -21,13 +21,21 @@ from ..reference.responding import RespondingPayer
 from ..reference.retrieval import Access, Page
 from ..reference.trust.authorization import OAuthError
 from ..reference.trust.tokens import Grant
+from .answers import (
+    HTTP_ERRORS,
+    MAX_BODY,
+    NO_STORE,
+    fhir_answer,
+    http_error,
+    json_answer,
+    json_body,
+    query_pairs,
+    refusal,
+)
 from .discovery import capability_statement, davinci_configuration, smart_configuration
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
-# 4 MiB: a hundred times the largest match request that is one.
-MAX_BODY = 4 << 20
-_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 After = Callable[[Request, Response], Response]
 
@@ -90,13 +98,13 @@ class RespondingSimulator:
     # Discovery
 
     def metadata(self) -> Response:
-        return _fhir(json.write(capability_statement(self.payer)))
+        return fhir_answer(json.write(capability_statement(self.payer)))
 
     def smart(self) -> Response:
-        return _json(smart_configuration(self.payer))
+        return json_answer(smart_configuration(self.payer))
 
     def davinci(self) -> Response:
-        return _json(davinci_configuration(self.payer))
+        return json_answer(davinci_configuration(self.payer))
 
     def absent(self, **_arguments: str) -> Response:
         """The answer at an address where there is nothing."""
@@ -110,7 +118,7 @@ class RespondingSimulator:
         form = {name: request.form.getlist(name) for name in request.form}
         answer, client = self.payer.authorization.token(form, request.headers.get("Authorization"))
         self.payer.audit.record("authorization", "token", "granted", client=client)
-        return _json(answer, headers={"Pragma": "no-cache"})
+        return json_answer(answer, headers={"Pragma": "no-cache"})
 
     def grant(self) -> Grant:
         """What the caller's token allows; raises BadRequest 401 without a good one."""
@@ -131,7 +139,7 @@ class RespondingSimulator:
         self._require_single_member()
         grant = self.grant()
         _require_acceptable()
-        return _fhir(json.write(self.payer.member_match(grant, _body())))
+        return fhir_answer(json.write(self.payer.member_match(grant, json_body())))
 
     def export(self, ident: str | None = None) -> Response:
         self._require_single_member()
@@ -142,9 +150,9 @@ class RespondingSimulator:
                              code="not-supported")  # fmt: skip
         _require_acceptable(media.FHIR_NDJSON)
         if request.method == "POST":
-            pairs = parameter_pairs(_body()) if request.get_data() else []
+            pairs = parameter_pairs(json_body()) if request.get_data() else []
         else:
-            pairs = _query()
+            pairs = query_pairs()
         job = self.payer.kick_off(
             grant,
             self._request_url(),
@@ -188,12 +196,12 @@ class RespondingSimulator:
         self._require_single_member()
         access = self.access()
         _require_acceptable()
-        pairs = parameter_pairs(_body()) if request.method == "POST" else _query()
+        pairs = parameter_pairs(json_body()) if request.method == "POST" else query_pairs()
         return self._bundle(self.payer.retrieval.everything(access, ident, pairs))
 
     def docref(self) -> Response:
         access = self.access()
-        pairs = parameter_pairs(_body()) if request.method == "POST" else _query()
+        pairs = parameter_pairs(json_body()) if request.method == "POST" else query_pairs()
         names = {"patient": "patient", "start": "date", "end": "date", "type": "type"}
         prefixes = {"start": "ge", "end": "le"}
         if "patient" not in dict(pairs):
@@ -204,13 +212,13 @@ class RespondingSimulator:
         )
 
     def search(self, kind: str) -> Response:
-        return self._search(kind, _query())
+        return self._search(kind, query_pairs())
 
     def search_post(self, kind: str) -> Response:
         if media.media_type(request.content_type) != media.FORM:
             raise BadRequest(f"Send the search as {media.FORM}.", status=415, code="structure")
         form = [(n, v) for n in request.form for v in request.form.getlist(n)]
-        return self._search(kind, _query() + form)
+        return self._search(kind, query_pairs() + form)
 
     def read(self, kind: str, ident: str) -> Response:
         access = self.access()
@@ -219,16 +227,18 @@ class RespondingSimulator:
         etag = f'W/"{row.version}"'
         if request.headers.get("If-None-Match") == etag:
             return Response(status=304, headers={"ETag": etag})
-        return _fhir(body, headers={"ETag": etag, "Last-Modified": _http_date(row.last_updated)})
+        return fhir_answer(
+            body, headers={"ETag": etag, "Last-Modified": _http_date(row.last_updated)}
+        )
 
     # Admin
 
     def admin_clients(self) -> Response:
         self._require_admin()
         if request.method == "GET":
-            return _json([_public(client) for client in self.payer.clients.all()])
-        client = self.payer.clients.register(client_from_json(_body()))
-        return _json(_public(client), status=201)
+            return json_answer([_public(client) for client in self.payer.clients.all()])
+        client = self.payer.clients.register(client_from_json(json_body()))
+        return json_answer(_public(client), status=201)
 
     def admin_state(self, client_id: str, state: str) -> Response:
         self._require_admin()
@@ -240,16 +250,16 @@ class RespondingSimulator:
 
     def admin_withdraw(self, member: str) -> Response:
         self._require_admin()
-        return _json({"ended": self.payer.withdraw_consent(member)})
+        return json_answer({"ended": self.payer.withdraw_consent(member)})
 
     def admin_audit(self) -> Response:
         self._require_admin()
-        return _json(self.payer.audit.records(request.args.get("exchange")))
+        return json_answer(self.payer.audit.records(request.args.get("exchange")))
 
     def admin_withheld(self, kind: str, ident: str) -> Response:
         self._require_admin()
         reason = self.payer.why_withheld(kind, ident, request.args.get("policy", "regular"))
-        return _json({"reason": reason})
+        return json_answer({"reason": reason})
 
     # Parts
 
@@ -261,12 +271,12 @@ class RespondingSimulator:
         return self._bundle(self.payer.retrieval.search(access, kind, pairs, strict=strict))
 
     def _bundle(self, page: Page) -> Response:
-        return _fhir(self.payer.retrieval.bundle(page))
+        return fhir_answer(self.payer.retrieval.bundle(page))
 
     def _manifest(self, job: Job) -> Response:
         base = f"{self.payer.settings.fhir_base}/export-files/{job.id}"
         manifest = self.payer.manifest(job, lambda name: f"{base}/{name}")
-        return _json(manifest, headers={"Expires": _http_date(job.expires)})
+        return json_answer(manifest, headers={"Expires": _http_date(job.expires)})
 
     def _request_url(self) -> str:
         path = request.full_path.rstrip("?")
@@ -286,20 +296,14 @@ class RespondingSimulator:
     # Errors and what every answer carries
 
     def _set_up_errors(self) -> None:
-        self.app.register_error_handler(BadRequest, self._refused)
+        self.app.register_error_handler(BadRequest, refusal)
         self.app.register_error_handler(OAuthError, self._oauth_error)
         self.app.register_error_handler(
-            SettingsError, lambda error: self._refused(BadRequest(str(error), status=422))
+            SettingsError, lambda error: refusal(BadRequest(str(error), status=422))
         )
-        for status, text in ((404, "There is nothing at this address."),
-                             (405, "This address does not take that method."),
-                             (413, f"The body is larger than {MAX_BODY} bytes.")):  # fmt: skip
-            self.app.register_error_handler(status, _http_error(text))
+        for status, text in HTTP_ERRORS:
+            self.app.register_error_handler(status, http_error(text))
         self.app.register_error_handler(Exception, self._broken)
-
-    def _refused(self, error: BadRequest) -> Response:
-        outcome = operation_outcome(str(error), code=error.code, expression=error.expression)
-        return _fhir(json.write(outcome), status=error.status, headers=error.headers)
 
     def _oauth_error(self, error: OAuthError) -> Response:
         self.payer.audit.record("authorization", "token", "refused", reason=error.reason)
@@ -309,20 +313,20 @@ class RespondingSimulator:
             else {}
         )
         content = {"error": error.error, "error_description": error.description}
-        return _json(content, status=error.status, headers=headers)
+        return json_answer(content, status=error.status, headers=headers)
 
     def _broken(self, error: Exception) -> Response:
         # The type alone: a message could hold what was sent.
         _log.error("an answer failed: %s at %s", type(error).__name__, request.endpoint)
         outcome = operation_outcome("The payer could not answer.", code="exception")
-        return _fhir(json.write(outcome), status=500)
+        return fhir_answer(json.write(outcome), status=500)
 
     def _finish(self, response: Response) -> Response:
         name = (request.endpoint or "").rpartition(".")[2]
         for endpoint, change in self.after:
             if endpoint in ("*", name):
                 response = change(request, response)
-        for header, value in _NO_STORE.items():
+        for header, value in NO_STORE.items():
             response.headers.setdefault(header, value)
         return response
 
@@ -335,16 +339,6 @@ def _public(client: Any) -> dict[str, Any]:
         "scopes": list(client.scopes),
         "organization": {"system": client.organization.system, "value": client.organization.value},
     }
-
-
-def _body() -> dict[str, Any]:
-    if media.media_type(request.content_type) not in media.JSON_BODY_TYPES:
-        raise BadRequest(f"Send the body as {media.FHIR_JSON}.", status=415, code="structure")
-    return json.read_object(request.get_data())
-
-
-def _query() -> list[tuple[str, str]]:
-    return [(n, v) for n in request.args for v in request.args.getlist(n)]
 
 
 def _require_acceptable(*also: str) -> None:
@@ -360,27 +354,6 @@ def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
-
-
-def _fhir(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(body, status=status, mimetype=media.FHIR_JSON, headers=headers)
-
-
-def _json(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(json.write(content), status=status, mimetype=media.JSON, headers=headers)
-
-
-def _http_error(text: str) -> Callable[[Any], Response]:
-    def answer(error: Any) -> Response:
-        response = _fhir(
-            json.write(operation_outcome(text, code="not-supported")), status=error.code
-        )
-        allow = getattr(error, "valid_methods", None)
-        if allow:
-            response.headers["Allow"] = ", ".join(sorted(allow))
-        return response
-
-    return answer
 
 
 def _http_date(text: str) -> str:
