@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -37,6 +37,8 @@ def responder(clock, tmp_path_factory):
     running = start_responder(
         ResponderOptions(members=17, data_dir=tmp_path_factory.mktemp("responder")), clock=clock
     )
+    # One thread for exports, so that whoever waits for it has waited for every export before.
+    running.payer.jobs._pool = ThreadPoolExecutor(1)
     yield running
     running.close()
 
@@ -84,8 +86,10 @@ class World:
         return payer
 
     def _sleep(self, seconds):
+        """No time is spent asleep: the responder's exports are done, and the clock is moved."""
         self.waits.append(seconds)
         self.clock.advance(seconds)
+        self.responder.payer.jobs._pool.submit(int).result()
 
     @property
     def issuer(self):
@@ -192,7 +196,3 @@ def local_records():
         "subject": {"reference": f"Patient/{LOCAL}"},
     }
     return [patient, claim]
-
-
-def sha256(body):
-    return hashlib.sha256(body).hexdigest()
