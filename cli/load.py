@@ -39,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("load", cls=_WithLocustOptions)
-@click.argument("scenario", type=click.Choice(list(SCENARIOS), case_sensitive=False))
+@click.argument("scenario", type=click.Choice(list(SCENARIOS)))
 @click.argument("url", required=False, default="")
 @click.option("--config", type=_FILE, help="payer-exchange.toml of the payer that is asked.")
 @click.option("--thresholds", type=_FILE, help="A TOML file; default: those of the scenario.")

@@ -99,8 +99,17 @@ class Figures:
 
     @property
     def resources_per_s(self) -> float | None:
-        """Delivered resources over the seconds of their downloads; None without a download."""
+        """Delivered resources over the seconds of their downloads: the rate of one stream.
+
+        None without a download.
+        """
         found = self.measure(DOWNLOAD)
+        return _rate(found.resources, found.seconds) if found else None
+
+    @property
+    def end_to_end_resources_per_s(self) -> float | None:
+        """Delivered resources over the seconds of their whole jobs; None without a job."""
+        found = self.measure(JOB)
         return _rate(found.resources, found.seconds) if found else None
 
     @property
@@ -116,6 +125,7 @@ class Figures:
             "journeys": {"count": count, "failed": failed},
             "error_ratio": round(self.error_ratio, 6),
             "resources_per_s": _rounded(self.resources_per_s),
+            "end_to_end_resources_per_s": _rounded(self.end_to_end_resources_per_s),
             "megabytes_per_s": _rounded(self.megabytes_per_s),
             "measures": [asdict(m) | {"error_ratio": round(m.error_ratio, 6)} for m in self.timed],
             "checks": [

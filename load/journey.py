@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
-from ..reference.errors import ExportFailed, NoMatch, PayerExchangeError
+from ..reference.errors import ExportFailed, ManyMatches, NoMatch, PayerExchangeError
 from ..reference.fhir import json
 from ..reference.fhir.ndjson import lines_of
 from ..reference.settings import AuthSettings
@@ -112,6 +112,8 @@ class Journey:
         ident = self._member_id(self._target.read_json(exchange))
         wrong = "" if ident == member.patient_id else "The match answers with another Patient."
         self._meter.check("match-is-the-truth", wrong)
+        if wrong:  # nobody's record is asked for by mistake
+            raise ManyMatches(wrong)
         return ident
 
     def _member_id(self, answer: Mapping[str, Any]) -> str:

@@ -24,6 +24,11 @@ def markdown(results: LoadResults) -> str:
 
 def _lines(results: LoadResults) -> Iterator[str]:
     figures = results.figures
+    rates = (
+        figures.resources_per_s,
+        figures.megabytes_per_s,
+        figures.end_to_end_resources_per_s,
+    )
     count, failed = figures.journeys
     yield f"# Load {results.scenario}: {results.verdict}"
     yield ""
@@ -45,9 +50,9 @@ def _lines(results: LoadResults) -> Iterator[str]:
         map(_measure, figures.timed),
     )
     yield from _table(
-        "Downloads",
-        ("resources/s", "MB/s"),
-        [(_number(figures.resources_per_s), _number(figures.megabytes_per_s))],
+        "Rates of one user",
+        ("resources/s while downloading", "MB/s while downloading", "resources/s of whole jobs"),
+        [tuple(_number(rate) for rate in rates)],
     )
     yield from _table(
         "Checks",

@@ -42,6 +42,7 @@ def sound(config, tmp_path_factory):
 def test_a_sound_payer_meets_the_shipped_thresholds(sound):
     results, folder = sound
     told = results_of(folder)
+    assert [t for t in told["thresholds"] if not t["met"]] == []
     assert (results.exit_status, told["verdict"], told["errors"]) == (0, "pass", [])
     assert told["journeys"]["count"] > 0
     assert told["journeys"]["failed"] == 0
@@ -84,6 +85,27 @@ def test_a_fast_wrong_answer_fails(config, tmp_path):
     assert results.exit_status == 1
     assert results.figures.failed_checks > 0
     assert any("expected resources are missing" in e.message for e in results.figures.errors)
+
+
+@pytest.mark.parametrize(
+    ("defect", "where"),
+    [
+        ("R41", "match-is-the-truth"),
+        ("R80-count", "file-has-the-announced-count"),
+        ("R85-missing", "job"),
+    ],
+)
+def test_a_payer_with_a_defect_is_not_passed_for_being_fast(tmp_path, defect, where):
+    payer = start_responder(ResponderOptions(members=17, defects=(defect,)))
+    try:
+        file = tmp_path / "payer-exchange.toml"
+        payer.write_config(file)
+        options = ("--run-time", "2s")
+        results = run_load(LoadRequest("LT1", file, report_dir=tmp_path, options=options))
+    finally:
+        payer.close()
+    assert results.exit_status == 1
+    assert where in {e.name for e in results.figures.errors}
 
 
 def test_an_unreachable_target_is_not_judged(config, tmp_path):
