@@ -202,6 +202,8 @@ def test_a_token_that_is_refused_is_renewed_once(world, path):
         task = world.exchange()
     assert task.status == "completed"
     assert len([x for x in world.traffic if x.status == 401]) == 1
+    # One token for the match, one for the data, and the renewed one.
+    assert len([x for x in world.traffic if x.url.endswith("/token")]) == 3
 
 
 @pytest.mark.parametrize("path", ["$member-match", "/Patient/$export", "export-files"])

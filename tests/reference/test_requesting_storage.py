@@ -245,12 +245,33 @@ def test_an_exchange_killed_after_any_stage_goes_on_to_the_same_end(world, stage
     assert stopped.stage == stage
     assert seen == list(STAGES[: STAGES.index(stage) + 1])
 
+    _taken_over(world, stopped)
+    assert len([x for x in world.traffic if x.url.endswith("$member-match")]) == 1
+
+
+@pytest.mark.seed("SD-40")
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_an_exchange_killed_before_a_stage_is_written_down_does_it_again(world, stage):
+    write = world.payer.tasks.reach
+
+    def kill(task_id, reached):
+        if reached == stage:
+            raise Interrupted
+        write(task_id, reached)
+
+    world.payer.tasks.reach = kill
+    stopped = world.exchange()
+    assert stopped.stage == STAGES[STAGES.index(stage) - 1]
+    _taken_over(world, stopped)
+
+
+def _taken_over(world, stopped):
+    """Another process goes on with a stopped exchange, and it all ends as if nothing had been."""
     restarted = world.requester()
     assert restarted.resume() == [stopped.id]
     task = restarted.wait(stopped.id, 20)
-    assert task.status == "completed"
+    assert task.status == "completed", world.note(task)
     assert restarted.stored_digest(task.id) == restarted.archived_digest(task.id)
-    assert len([x for x in world.traffic if x.url.endswith("$member-match")]) == 1
     keys = {e.key for e in restarted.ledger.of(task.id)}
     tagged = restarted.records.search("", [("_tag", "migrated")])
     assert {r.key for r in tagged} == keys
