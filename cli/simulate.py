@@ -53,7 +53,7 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Write payer-exchange.toml, a client key and the truth table here.",
 )
 @responder_options
-def responding_payer(  # noqa: PLR0913 - one parameter an option
+def responding_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, config_out: Path | None,
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -59,7 +60,7 @@ def verify() -> None:
               show_default=True)  # fmt: skip
 @responder_options
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
-def responding_payer(  # noqa: PLR0913 - one parameter an option
+def responding_payer(
     url: str | None, config: Path | None, pdex_version: str | None, tags: str,
     features: Path | None, report_dir: Path, members: int, seed: int, paths: tuple[Path, ...],
     defects: tuple[str, ...], data_scope: Path | None, strategy: str, database: str,
@@ -164,7 +165,7 @@ def _follow(child: subprocess.Popen[str]) -> None:
                 progress.update(task, advance=1, description=str(event["name"])[:60])
 
 
-def _event(line: str) -> dict[str, object]:
+def _event(line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError:

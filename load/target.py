@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from ..reference.credentials import credentials
 from ..reference.errors import SettingsError
 from ..reference.http import Exchange, HttpClient, origin_of
 from ..reference.settings import Settings
-from ..reference.target import Credentials, Target
-from ..reference.trust.keys import read_private
+from ..reference.target import Target
 
 
 def open_target(settings: Settings, observer: Callable[[Exchange], None] | None = None) -> Target:
@@ -19,7 +18,7 @@ def open_target(settings: Settings, observer: Callable[[Exchange], None] | None 
     refuse_elsewhere(settings.target.fhir_base)
     http = HttpClient(timeout_s=settings.target.timeout_s, observer=observer)
     token_url = settings.target.auth.token_url
-    return Target(settings.target.fhir_base, http, _credentials(settings), token_url=token_url)
+    return Target(settings.target.fhir_base, http, credentials(settings), token_url=token_url)
 
 
 def refuse_elsewhere(url: str) -> None:
@@ -42,23 +41,3 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _credentials(settings: Settings) -> Credentials:
-    auth = settings.target.auth
-    key = auth.private_key
-    jwk = None
-    if key:
-        jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
-    return Credentials(
-        auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token)
-    )
-
-
-def _secret(settings: Settings, value: str) -> str:
-    """A secret: the content of a file beside the settings when one has that name."""
-    path = settings.path(value) if value else None
-    try:
-        return path.read_text(encoding="utf-8").strip() if path and path.is_file() else value
-    except OSError:
-        return value

@@ -40,44 +40,44 @@ class TargetError(PayerExchangeError):
         self.elapsed_s = elapsed_s
 
 
-class TargetUnreachable(TargetError):  # noqa: N818 - the names are the field's words, not suffixes
+class TargetUnreachable(TargetError):
     """No connection to the other payer could be made."""
 
 
-class TargetTimeout(TargetError):  # noqa: N818
+class TargetTimeout(TargetError):
     """The other payer took the connection and did not answer in time."""
 
 
-class OutcomeReturned(TargetError):  # noqa: N818
+class OutcomeReturned(TargetError):
     """The other payer answered with an OperationOutcome."""
 
 
-class ConsentRefused(TargetError):  # noqa: N818
+class ConsentRefused(TargetError):
     """The responding payer found the member and cannot honour the Consent."""
 
 
-class NoMatch(TargetError):  # noqa: N818
+class NoMatch(TargetError):
     """The responding payer knows no such member."""
 
 
-class ManyMatches(TargetError):  # noqa: N818
+class ManyMatches(TargetError):
     """The responding payer found more than one such member."""
 
 
-class TokenRefused(TargetError):  # noqa: N818
+class TokenRefused(TargetError):
     """The authorization server refused the client or its assertion."""
 
 
-class ExportFailed(TargetError):  # noqa: N818
+class ExportFailed(TargetError):
     """The export ended in an error, or its files are not what the manifest promised."""
 
 
-class RecordRejected(PayerExchangeError):  # noqa: N818
+class RecordRejected(PayerExchangeError):
     """A resource cannot be stored as it is."""
 
 
 @dataclass
-class BadRequest(PayerExchangeError):  # noqa: N818
+class BadRequest(PayerExchangeError):
     """What a caller sent breaks a rule; rendered as an OperationOutcome.
 
     `status` is the HTTP status, `code` the issue type, `expression` the FHIRPath of the element.

@@ -56,7 +56,7 @@ class Page:
 class Retrieval:
     """Answers the synchronous requests of one payer."""
 
-    def __init__(  # noqa: PLR0913 - the rooms it reads from
+    def __init__(
         self,
         repository: Repository,
         releases: Releases,

@@ -126,7 +126,7 @@ def read_settings(path: Path) -> Settings:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
-    settings = _section(Settings, content, path, "", folder=path.resolve().parent)
+    settings: Settings = _section(Settings, content, path, "", folder=path.resolve().parent)
     _check(settings, path)
     return settings
 
@@ -152,7 +152,7 @@ def _section(
         if is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise SettingsError(f"{path}: {where} must be a section, [{where}].")
-            values[key] = _section(hints[key], value, path, where)  # type: ignore[arg-type]
+            values[key] = _section(hints[key], value, path, where)
         else:
             values[key] = _value(value, hints[key], path, where)
     return kind(**values, **extra)

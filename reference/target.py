@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from .clock import Clock, SystemClock
+from .credentials import Credentials
 from .errors import ExportFailed, OutcomeReturned, TargetError, TokenRefused
 from .fhir import json, media
 from .fhir.ndjson import lines_of
@@ -27,16 +28,6 @@ MAX_WAIT_S = 300.0
 # Small exports are done by then, so that most clients poll once.
 _FIRST_WAIT_S = 0.1
 _RENEW_BEFORE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How a client authenticates: with a private JWK, with a secret, or with a ready token."""
-
-    client_id: str = ""
-    jwk: Mapping[str, Any] | None = field(default=None, repr=False)
-    secret: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +215,11 @@ class Target:
 
     def absolute(self, url: str) -> str:
         """The URL, from the FHIR base when it is relative."""
-        return url if url.startswith(("http://", "https://")) else f"{self.fhir_base}/{url.lstrip('/')}"
+        return (
+            url
+            if url.startswith(("http://", "https://"))
+            else f"{self.fhir_base}/{url.lstrip('/')}"
+        )
 
     # Export
 

@@ -42,9 +42,13 @@ class Masker:
         words |= {w for r in members.get("requests", []) for w in _words(r)}
         if not words:
             return cls()
-        ordered = sorted(words, key=len, reverse=True)
-        return cls(re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(map(re.escape, ordered)) + ")"
-                              r"(?![A-Za-z0-9])"))  # fmt: skip
+        # A number is told wherever it stands, also behind an escaped character of a URL; a name
+        # only as a word of its own, so that no other word is torn.
+        numbers = [w for w in words if any(c.isdigit() for c in w)]
+        names = [w for w in words if w not in numbers]
+        parts = [_any_of(numbers)] if numbers else []
+        parts += [rf"(?<![A-Za-z0-9]){_any_of(names)}(?![A-Za-z0-9])"] if names else []
+        return cls(re.compile("|".join(parts)))
 
     def text(self, text: str) -> str:
         """The text without members and secrets."""
@@ -74,6 +78,10 @@ class Masker:
             return self.text(body.decode())
         except UnicodeDecodeError:
             return f"({len(body)} bytes that are no text)"
+
+
+def _any_of(words: list[str]) -> str:
+    return "(?:" + "|".join(map(re.escape, sorted(words, key=len, reverse=True))) + ")"
 
 
 def _words(entry: Mapping[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class RunningResponder:
     client_key: dict[str, Any]
     filled: Filled
     population: Population | None
-    _folder: tempfile.TemporaryDirectory[str] | None = field(default=None)
+    folder: tempfile.TemporaryDirectory[str] | None = field(default=None)
 
     @property
     def fhir_base(self) -> str:
@@ -97,8 +98,8 @@ class RunningResponder:
         """Stop answering, stop exporting, and remove what was temporary."""
         self.server.stop()
         self.payer.close()
-        if self._folder:
-            self._folder.cleanup()
+        if self.folder:
+            self.folder.cleanup()
 
 
 _TOML = """\
@@ -137,34 +138,56 @@ def start_responder(
     """
     folder = None if options.data_dir else tempfile.TemporaryDirectory(prefix="payer-exchange-")
     data_dir = options.data_dir or Path(folder.name if folder else ".")
-    server = Server(options.host, options.port, threads=options.threads)
+    with ExitStack() as undo:
+        if folder:
+            undo.callback(folder.cleanup)
+        server = Server(options.host, options.port, threads=options.threads)
+        undo.callback(server.stop)
+        payer = _payer(options, server, data_dir, clock)
+        undo.callback(payer.close)
+        running = _filled(options, server, payer, data_dir, progress)
+        running.folder = folder
+        # Only what failed half-way is undone: from here on it is the caller's to close.
+        undo.pop_all()
+    server.start(running.simulator.app)
+    return running
+
+
+def _payer(
+    options: ResponderOptions, server: Server, data_dir: Path, clock: Clock | None
+) -> RespondingPayer:
     root = options.public_url.rstrip("/") or server.url
     engine = (
         open_database(options.database)
         if options.database
         else open_data_dir(data_dir, "responding-payer")
     )
-    payer = RespondingPayer(
-        RespondingSettings(
-            fhir_base=f"{root}/fhir",
-            token_url=f"{root}/oauth/token",
-            identity=RESPONDING,
-            data_dir=data_dir,
-            scope=read_scope(options.scope) if options.scope else DataScope(),
-            strategy=options.strategy,
-            token_lifetime_s=options.token_lifetime_s,
-        ),
-        engine,
-        clock=clock,
+    settings = RespondingSettings(
+        fhir_base=f"{root}/fhir",
+        token_url=f"{root}/oauth/token",
+        identity=RESPONDING,
+        data_dir=data_dir,
+        scope=read_scope(options.scope) if options.scope else DataScope(),
+        strategy=options.strategy,
+        token_lifetime_s=options.token_lifetime_s,
     )
+    return RespondingPayer(settings, engine, clock=clock)
+
+
+def _filled(
+    options: ResponderOptions,
+    server: Server,
+    payer: RespondingPayer,
+    data_dir: Path,
+    progress: Callable[[int], None] | None,
+) -> RunningResponder:
     population = None if options.load else _population(options, payer.clock)
     filled = _fill(payer, population, options.load, progress)
     key = _register(payer, data_dir)
     simulator = RespondingSimulator(payer)
     apply(simulator, options.defects)
     payer.jobs.resume()
-    server.start(simulator.app)
-    return RunningResponder(payer, simulator, server, key, filled, population, folder)
+    return RunningResponder(payer, simulator, server, key, filled, population)
 
 
 def _population(options: ResponderOptions, clock: Clock) -> Population:

@@ -9,7 +9,7 @@ import subprocess
 from pytest_bdd import parsers, then, when
 
 from ..reference.target import AccessToken
-from .run import Export
+from .run import Export, export_parameters
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
 
@@ -25,7 +25,7 @@ def foreign_search(seen: Seen, other: str, name: str) -> None:
 @when(parsers.parse('the record of "{other}" is exported with the token of "{name}"'))
 def foreign_export(seen: Seen, other: str, name: str) -> None:
     member, token = _two(seen, other, name)
-    exchange = seen.run.target.kick_off(f"Patient/{member}/$export", token)
+    exchange = seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
     seen.look_at(exchange)
     if exchange.status == 202 and exchange.header("Content-Location"):
         seen.run.target.delete(exchange.header("Content-Location"), token)
@@ -63,14 +63,18 @@ def answers_are_same(seen: Seen) -> None:
 @when(parsers.parse('an export of "{kind}" is started with a token for "{scope}"'))
 def narrow_export(seen: Seen, kind: str, scope: str) -> None:
     member, token = _narrow(seen, scope)
-    exchange = seen.run.target.kick_off(f"Patient/{member}/$export?_type={kind}", token)
+    exchange = seen.run.target.kick_off(
+        f"Patient/{member}/$export", token, export_parameters({"_type": kind})
+    )
     seen.look_at(exchange)
 
 
 @when(parsers.parse('all is exported with a token for "{scope}"'))
 def narrow_export_of_all(seen: Seen, scope: str) -> None:
     member, token = _narrow(seen, scope)
-    export = Export(seen.run.target.kick_off(f"Patient/{member}/$export", token))
+    export = Export(
+        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
+    )
     if export.kick_off.status in (401, 403):
         raise CannotTell("The target refuses an export whose scope is narrower than all types.")
     seen.look_at_export(seen.run.follow(export, member))
@@ -86,7 +90,9 @@ def withdrawn(seen: Seen, name: str) -> None:
     member = seen.run.member_id(name)
     token = seen.run.token("data", member)
     _run_hook(command, member)
-    export = Export(seen.run.target.kick_off(f"Patient/{member}/$export", token))
+    export = Export(
+        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
+    )
     seen.look_at_export(seen.run.follow(export, member))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytest_bdd import given, parsers, then, when
 
 from .checks.payload import CLINICAL
@@ -61,6 +63,6 @@ def clinical_types_declare(seen: Seen, value: str) -> None:
                           "rest.resource.searchRevInclude")  # fmt: skip
 
 
-def _resources(seen: Seen) -> list[dict[str, object]]:
+def _resources(seen: Seen) -> list[dict[str, Any]]:
     statement = seen.json("CapabilityStatement")
     return [r for rest in statement.get("rest", []) for r in rest.get("resource", [])]

@@ -29,15 +29,11 @@ class Kill:
         return not self.missed and not self.alarms
 
 
-def judge_kill(
-    defect: str, violates: Iterable[str], also: Iterable[str], results: Results
-) -> Kill:
+def judge_kill(defect: str, violates: Iterable[str], also: Iterable[str], results: Results) -> Kill:
     """Compare what a defect names with what went red."""
     named, tolerated = set(violates), set(also)
     tested = {r.id for r in results.requirements if r.scenarios}
-    red = {
-        r for s in results.scenarios if s.verdict in _RED for r in (s.requirements or (s.name,))
-    }
+    red = {r for s in results.scenarios if s.verdict in _RED for r in (s.requirements or (s.name,))}
     return Kill(
         defect,
         tuple(sorted((named & tested) - red | (named - tested))),

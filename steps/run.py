@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 from ..reference.asking import (
     consent_period,
@@ -21,13 +21,13 @@ from ..reference.asking import (
     hrex_consent,
     member_match_parameters,
 )
+from ..reference.credentials import credentials
 from ..reference.errors import PayerExchangeError, TargetError
 from ..reference.fhir.ndjson import lines_of
 from ..reference.http import Exchange, HttpClient
 from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
-from ..reference.target import AccessToken, Credentials, ExportResult, Target
-from ..reference.trust.keys import read_private
+from ..reference.target import AccessToken, ExportResult, Target
 from .recorder import Recorder
 from .verdicts import CannotTell
 
@@ -283,12 +283,7 @@ class TargetRun:
     def _export(self, name: str, options: Mapping[str, str]) -> Export:
         member = self.member_id(name)
         url = f"Patient/{member}/$export"
-        parameters = {
-            "resourceType": "Parameters",
-            "parameter": [_export_parameter(k, v) for k, v in options.items()],
-        }
-        if not parameters["parameter"]:
-            del parameters["parameter"]
+        parameters = export_parameters(options)
         started = Export(self.target.kick_off(url, self.token("data", member), parameters))
         return self.follow(started, member)
 
@@ -300,7 +295,7 @@ class TargetRun:
             return export
         try:
             export.result = self.target.await_export(
-                location,
+                urljoin(export.kick_off.url, location),
                 lambda: self.token("data", member),
                 limit_s=300,
                 on_poll=export.polls.append,
@@ -322,7 +317,7 @@ class TargetRun:
         kept = bytearray()
         try:
             exchange, chunks = self.http.stream(
-                self.target.absolute(url),
+                urljoin(self.target.fhir_base + "/", url),
                 headers={"Accept": "application/fhir+ndjson",
                          **({"Authorization": f"Bearer {token.value}"} if token else {})},
             )  # fmt: skip
@@ -356,17 +351,6 @@ class TargetRun:
         return pages
 
 
-def credentials(settings: Settings) -> Credentials:
-    """The credentials the settings name; raises SettingsError when a file cannot be read."""
-    auth = settings.target.auth
-    key = auth.private_key
-    jwk = None
-    if key:
-        jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
-    return Credentials(auth.client_id, jwk, _text(settings, auth.client_secret),
-                       _text(settings, auth.token))  # fmt: skip
-
-
 def next_link(exchange: Exchange) -> str:
     """The next link of a Bundle answer; empty when it has none."""
     try:
@@ -377,26 +361,18 @@ def next_link(exchange: Exchange) -> str:
     return next((str(x.get("url", "")) for x in links if x.get("relation") == "next"), "")
 
 
-def _text(settings: Settings, value: str) -> str:
-    """A secret: the content of a file beside the settings when one has that name."""
-    path = settings.path(value) if value else None
-    return path.read_text(encoding="utf-8").strip() if path and _is_file(path) else value
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
 def _identity(content: Mapping[str, Any]) -> PayerIdentity:
     identifier = content["identifier"]
     return PayerIdentity(identifier["system"], identifier["value"], content.get("name", ""))
 
 
-def _export_parameter(name: str, value: str) -> dict[str, str]:
-    return {"name": name, "valueInstant" if name in ("_since", "_until") else "valueString": value}
+def export_parameters(options: Mapping[str, str]) -> dict[str, Any]:
+    """The Parameters body of a kick-off."""
+    entries = [
+        {"name": n, "valueInstant" if n in ("_since", "_until") else "valueString": v}
+        for n, v in options.items()
+    ]
+    return {"resourceType": "Parameters", **({"parameter": entries} if entries else {})}
 
 
 def _entries(manifest: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:

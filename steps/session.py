@@ -36,7 +36,7 @@ class JudgeSession:
     def of(cls, config: Path, url: str = "", version: str = "") -> JudgeSession:
         """A session against the target that a settings file names, or that the URL names."""
         settings = read_settings(config)
-        changes = {"fhir_base": url, "pdex_version": version}
+        changes: dict[str, Any] = {"fhir_base": url, "pdex_version": version}
         target = replace(settings.target, **{k: v for k, v in changes.items() if v})
         settings = replace(settings, target=target)
         if not settings.target.fhir_base:

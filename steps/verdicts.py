@@ -30,9 +30,9 @@ class CheckFailed(AssertionError):
         return "; ".join(parts)
 
 
-class CannotTell(Exception):  # noqa: N818 - a verdict
+class CannotTell(Exception):
     """The scenario cannot be judged now; the message says why and what to do (skip)."""
 
 
-class NotApplicable(Exception):  # noqa: N818 - a verdict
+class NotApplicable(Exception):
     """The scenario is not for this target: its version, role or declared capability (omit)."""

@@ -18,7 +18,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Engine,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from ..clock import Clock, instant
 from ..fhir import json
@@ -44,7 +56,7 @@ _JOB = Table(
 )
 
 
-class JobCancelled(Exception):  # noqa: N818 - it is what happened
+class JobCancelled(Exception):
     """The job was deleted while it was being done."""
 
 
@@ -267,7 +279,7 @@ def _closing(writer: NdjsonWriter) -> Iterator[None]:
         writer.close()
 
 
-def _job(row: Mapping[str, Any]) -> Job:
+def _job(row: RowMapping) -> Job:
     created = parse_moment(row["created"])
     assert created is not None
     return Job(

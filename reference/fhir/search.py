@@ -233,7 +233,7 @@ def _date(element: Any, value: str, _modifier: str) -> bool:
     if wanted is None or found is None:
         return False
     (low, high), (start, end) = wanted, found
-    return {
+    holds: dict[str, bool] = {
         "eq": low <= start and end <= high,
         "ap": start < high and low < end,
         "ne": not (low <= start and end <= high),
@@ -243,7 +243,8 @@ def _date(element: Any, value: str, _modifier: str) -> bool:
         "le": start < low or end <= high,
         "sa": start >= high,
         "eb": end <= low,
-    }[prefix]
+    }
+    return holds[prefix]
 
 
 def _element_range(element: Any) -> Any:

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _STRICT = Strict()
 
 
-class _TimeLimitReached(Exception):  # noqa: N818 - an interruption, not an error
+class _TimeLimitReached(Exception):
     """The strategy asked the registry for more after its time was over."""
 
 

@@ -133,12 +133,14 @@ def _client(content: Mapping[str, Any]) -> Client:
             "A client's organization has system, value, name and organization_id; a secret has "
             "secret or sha256, description, activation and expiration."
         ) from error
-    lists = {
+    lists: dict[str, Any] = {
         key: tuple(content[key])
         for key in ("scopes", "grant_types")
         if content.get(key) is not None
     }
-    plain = {key: content[key] for key in ("jwks", "jwks_uri", "state") if content.get(key)}
+    plain: dict[str, Any] = {
+        key: content[key] for key in ("jwks", "jwks_uri", "state") if content.get(key)
+    }
     return Client(
         client_id=content["client_id"],
         name=content["name"],

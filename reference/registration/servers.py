@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
 
+from ..credentials import Credentials
 from ..errors import SettingsError
 from ..fhir import json
 from ..fhir.hrex import MEMBER_MATCH
 from ..parties import PayerIdentity
-from ..target import Credentials
 from ..trust.keys import algorithm_of, read_private
 from .clients import Client, ClientRegistry, client_from_json
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -271,7 +272,7 @@ class Repository:
         _insert_new(connection, SHARED_REFERENCE, shared)
 
 
-def _insert_new(connection: Any, table: Table, rows: set[tuple[str, ...]]) -> None:
+def _insert_new(connection: Any, table: Table, rows: AbstractSet[tuple[str, ...]]) -> None:
     if not rows:
         return
     names = [column.name for column in table.columns]

@@ -64,7 +64,7 @@ class AuthorizationServer:
         scopes = grant(asked, client.scopes)
         if not scopes:
             raise OAuthError(400, "invalid_scope", "None of these scopes is registered for you.")
-        member = self._bound_member(client, subject, _one(form, "patient"))
+        member = self.bound_member(client, subject, _one(form, "patient"))
         token = self.tokens.issue(client.client_id, scopes, self.clock.now(), member)
         answer: dict[str, Any] = {
             "access_token": token,
@@ -95,6 +95,7 @@ class AuthorizationServer:
         return self.by_assertion(_one(form, "client_assertion"), _one(form, "client_id"))
 
     def by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
+        """The client and subject of a client assertion; raises OAuthError when it is refused."""
         try:
             claimed = unverified_client_id(assertion)
             client = self._approved(claimed)
@@ -139,7 +140,8 @@ class AuthorizationServer:
             raise OAuthError(400, "unauthorized_client", "This grant is not registered for you.")
         return client
 
-    def _bound_member(self, client: Client, subject: str, patient: str) -> str | None:
+    def bound_member(self, client: Client, subject: str, patient: str) -> str | None:
+        """The member a token is to be bound to, or None; raises OAuthError for one out of reach."""
         wanted = patient or (subject if subject != client.client_id else "")
         if not wanted:
             return None
@@ -153,6 +155,7 @@ class AuthorizationServer:
 
 
 def invalid_client(reason: str) -> OAuthError:
+    """The one answer to every failed authentication, with a reason for the audit record."""
     return OAuthError(
         401, "invalid_client", "The client could not be authenticated.", reason=reason
     )

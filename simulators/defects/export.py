@@ -46,7 +46,7 @@ def token_as_text(manifest: dict[str, Any]) -> None:
 
 
 @_manifest("R80-relative", "Files are told as paths", "bulk-man-06", "bulk-man-05",
-           also=("bulk-out-01", "bulk-man-20"))  # fmt: skip
+           also=("bulk-out-01", "bulk-man-20", "pdex-184"))  # fmt: skip
 def relative_urls(manifest: dict[str, Any]) -> None:
     for entry in manifest["output"]:
         entry["url"] = "/" + entry["url"].split("/", 3)[3]
@@ -58,16 +58,11 @@ def wrong_counts(manifest: dict[str, Any]) -> None:
         entry["count"] += 1
 
 
-@_manifest("R80-empty", "The manifest lists empty files", "bulk-man-08", "bulk-out-01",
-           "bulk-man-20")  # fmt: skip
-def empty_files(manifest: dict[str, Any]) -> None:
-    manifest["output"].append({**manifest["output"][0], "type": "Goal", "count": 0,
-                               "url": manifest["output"][0]["url"] + "x"})  # fmt: skip
-
-
 @defect("R80-empty-file", "The manifest lists a file without lines", "bulk-man-08")
 def file_without_lines(simulator: RespondingSimulator) -> None:
     def change(manifest: dict[str, Any]) -> None:
+        if not manifest["output"]:
+            return
         url = manifest["output"][0]["url"]
         manifest["output"].append({"type": "Media", "url": f"{url}?empty=1", "count": 0})
 
@@ -113,7 +108,7 @@ def _wait_once(simulator: RespondingSimulator) -> None:
 
 @defect("R84", "A kick-off is answered 200 with the data", "bulk-kickoff-11", "bulk-kickoff-04",
         "pdex-215", "bulk-kickoff-02", "bulk-kickoff-10", "bulk-param-01",
-        also=("bulk-del-01",))  # fmt: skip
+        also=("bulk-del-01", "pdex-139"))  # fmt: skip
 def synchronous_kick_off(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         if response.status_code == 202:
@@ -242,7 +237,8 @@ def ignores_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, v) for n, v in pairs if n != "_since"]
 
 
-@_asked("R67", "Since is raised to five years ago", "pdex-176")
+@_asked("R67", "Since is raised to five years ago", "pdex-176",
+        also=("bulk-param-02",))  # fmt: skip
 def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     floor = "2024-06-01T00:00:00Z"
     return [(n, max(v, floor) if n == "_since" else v) for n, v in pairs]
@@ -293,7 +289,8 @@ def files_as_array(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
-        also=("bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217"))  # fmt: skip
+        also=("bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217", "bulk-group-02",
+              "pdex-139"))  # fmt: skip
 def mixed_file(simulator: RespondingSimulator) -> None:
     other = b'{"resourceType":"Basic","id":"stray"}'
     change_lines(simulator, lambda lines: [*lines, other])
@@ -305,12 +302,13 @@ def delivered_twice(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-missing", "A file of the manifest cannot be downloaded", "bulk-out-01", "bulk-man-20",
-        also=("bulk-param-05", "pdex-179", "pdex-139", "bulk-out-02", "bulk-man-09"))  # fmt: skip
+        also=("bulk-param-05", "pdex-179", "pdex-139", "bulk-out-02", "bulk-man-09",
+              "pdex-130", "pdex-165", "pdex-169", "pdex-172", "pdex-176", "ref-01"))  # fmt: skip
 def file_not_found(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         content = json.read(response.get_data()) if response.status_code == 200 else {}
         for entry in content.get("output", []):
-            if entry["type"] == "Device":
+            if entry["type"] == "Condition":
                 entry["url"] += "x"
         if content:
             response.set_data(json.write(content))

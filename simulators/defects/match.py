@@ -187,7 +187,8 @@ def dangling_identifier(simulator: RespondingSimulator) -> None:
     )  # fmt: skip
 
 
-@defect("R41", "The MemberId leads to another member", "hrex-prof-memberid-rest", "hrex-mm-8")
+@defect("R41", "The MemberId leads to another member", "hrex-prof-memberid-rest", "hrex-mm-8",
+        also=("pdex-202",))  # fmt: skip
 def foreign_member_id(simulator: RespondingSimulator) -> None:
     """Everybody is answered with the first member, whom the client then really reaches."""
 

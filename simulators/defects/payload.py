@@ -51,7 +51,7 @@ def sensitive_delivered(simulator: RespondingSimulator) -> None:
 @defect("R72", "Less than five years of data is delivered", "pdex-172", "pdex-169", "pdex-130",
         "pdex-165", also=("pdex-176", "bulk-param-05", "pdex-179", "ref-01", "ev-02", "pdex-392",
                           "search-01", "pdex-99", "pdex-211", "bulk-param-02", "pdex-75",
-                          "pdex-214"))  # fmt: skip
+                          "pdex-214", "pdex-131", "pdex-132", "pdex-170"))  # fmt: skip
 def short_memory(simulator: RespondingSimulator) -> None:
     _scope(simulator, years=2)
 
@@ -81,16 +81,13 @@ def _rewritten(line: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
 
 
 def _is(resource: dict[str, Any], kind: str) -> bool:
-    return resource["resourceType"] == kind
+    return bool(resource["resourceType"] == kind)
 
 
 _without("R79", "No Provenance is delivered", lambda r: not _is(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
          "pdex-05", also=("bulk-param-05", "pdex-179", "pdex-176", "pdex-172", "pdex-169",
                           "pdex-130", "pdex-165", "bulk-param-02"))  # fmt: skip
-_without("R79-transmitter", "No Provenance names the transmitter",
-         lambda r: not (_is(r, "Provenance") and r["id"].startswith("tx-")),
-         "pdex-127", "pdex-42")  # fmt: skip
 _without("R78", "Documents of prior authorizations are not delivered",
          lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134",
          also=("ref-01", "bulk-param-05", "pdex-179", "pdex-139", "bulk-out-14", "pdex-172",
@@ -106,6 +103,13 @@ def _no_profile(resource: dict[str, Any]) -> None:
 def _no_agent_type(resource: dict[str, Any]) -> None:
     for agent in resource.get("agent", []):
         agent.pop("type", None)
+
+
+def _no_transmitter(resource: dict[str, Any]) -> None:
+    for agent in resource.get("agent", []):
+        for coding in agent.get("type", {}).get("coding", []):
+            if coding.get("code") == "transmitter":
+                coding["code"] = "enterer"
 
 
 def _no_insurer(resource: dict[str, Any]) -> None:
@@ -130,6 +134,8 @@ _rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-35", "pdex-
            "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
+_rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
+           "pdex-42")  # fmt: skip
 _rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
            "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")

@@ -54,7 +54,8 @@ def collection(simulator: RespondingSimulator) -> None:
         change_json(simulator, endpoint, lambda c: c.update(type="collection"))
 
 
-@defect("HAPI-7550", "Everything of somebody unknown is answered 200", "ev-08")
+@defect("HAPI-7550", "Everything of somebody unknown is answered 200", "ev-08",
+        also=("pdex-213",))  # fmt: skip
 def everything_of_nobody(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.retrieval.everything

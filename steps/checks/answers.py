@@ -177,5 +177,6 @@ def _shown(values: list[Any], *, show: bool = True) -> str:
     if not values:
         return "absent"
     if not show:
-        return ", ".join(type(v).__name__ for v in values[:5])
+        return ", ".join(str(v) if isinstance(v, int | float) else type(v).__name__
+                         for v in values[:5])  # fmt: skip
     return ", ".join(str(v)[:80] for v in values[:12])

@@ -1,0 +1,47 @@
+"""What a client authenticates with, and where the settings say it lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .settings import Settings
+from .trust.keys import read_private
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a client authenticates: with a private JWK, with a secret, or with a ready token."""
+
+    client_id: str = ""
+    jwk: Mapping[str, Any] | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+def credentials(settings: Settings) -> Credentials:
+    """The credentials the settings name; raises SettingsError when a key cannot be read."""
+    auth = settings.target.auth
+    key = auth.private_key
+    jwk = None
+    if key:
+        jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
+    return Credentials(
+        auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token)
+    )
+
+
+def _secret(settings: Settings, value: str) -> str:
+    """A secret: the content of a file beside the settings when one has that name."""
+    path = settings.path(value) if value else None
+    return path.read_text(encoding="utf-8").strip() if path and _is_file(path) else value
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a secret is no path, and may be too long to be one
+        return False

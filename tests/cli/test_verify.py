@@ -1,0 +1,104 @@
+"""`payer-exchange verify`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "payer_exchange.cli", *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def responder() -> Iterator[RunningResponder]:
+    running = start_responder(ResponderOptions(members=1))
+    yield running
+    running.close()
+
+
+def test_without_a_target_a_simulated_payer_is_judged_and_is_green(tmp_path: Path) -> None:
+    done = run("verify", "responding-payer", "--members", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
+    assert results["verdict"] == "pass"
+    assert results["counts"]["fail"] == results["counts"]["error"] == 0
+    assert results["counts"]["pass"] > 150
+    judged = {r["id"]: r["verdict"] for r in results["requirements"]}
+    assert judged["hrex-mm-9"] == "pass"
+    assert judged["pdex-150"] == "not_tested"
+
+
+def test_a_defect_turns_the_run_red(tmp_path: Path) -> None:
+    done = run("verify", "responding-payer", "--members", "1", "--defect", "R23-404",
+               "--tags", "hrex-mm-9", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 1
+    results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
+    failed = [s for s in results["scenarios"] if s["verdict"] == "fail"]
+    assert failed
+    assert {s["expected"] for s in failed} == {"422"}
+    assert {s["actual"] for s in failed} == {"404"}
+    assert all(s["evidence"] for s in failed)
+
+
+def test_a_settings_file_names_the_target(responder: RunningResponder, tmp_path: Path) -> None:
+    responder.write_config(tmp_path / "old" / "payer-exchange.toml")
+    done = run("verify", "responding-payer", "--config", "old/payer-exchange.toml",
+               "--tags", "smart-disc-05 or hrex-mm-9", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No requirement is violated" in done.stderr
+
+
+def test_nothing_of_a_member_is_in_a_report(responder: RunningResponder, tmp_path: Path) -> None:
+    responder.write_config(tmp_path / "payer-exchange.toml")
+    truth = json.loads((tmp_path / "members.json").read_text())
+    done = run("verify", "responding-payer", "--config", "payer-exchange.toml",
+               "--report-dir", "report", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + done.stderr + "".join(
+        path.read_text() for path in (tmp_path / "report").iterdir())  # fmt: skip
+    for member in truth["members"]:
+        words = [member["patient_id"], member["patient"]["birthDate"]]
+        words += [n["family"] for n in member["patient"]["name"]]
+        words += [i["value"] for i in member["patient"].get("identifier", [])]
+        assert [w for w in words if w in told] == []
+
+
+def test_a_payer_that_cannot_be_reached_is_no_verdict(
+    responder: RunningResponder, tmp_path: Path
+) -> None:
+    responder.write_config(tmp_path / "payer-exchange.toml")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/fhir"
+        done = run("verify", "responding-payer", url, "--config", "payer-exchange.toml",
+                   "--tags", "smart-disc-05", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 3
+    assert "cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nonsense"], "No such option"),
+        (["--tags", "(a or"], "tag expression"),
+        (["--config", "missing.toml"], "missing.toml"),
+        (["http://127.0.0.1:1/fhir"], "a settings file is needed"),
+        (["--defect", "R2"], "There is no defect R2"),
+        (["--load", "no-such-folder"], "no file or folder"),
+    ],
+)
+def test_wrong_usage_says_what_to_do(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = run("verify", "responding-payer", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr

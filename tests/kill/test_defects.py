@@ -1,0 +1,50 @@
+"""The meta-test: a defect turns its requirements red, and no unrelated one.
+
+The quick form, part of every run, plays only the scenarios of the requirements a defect names.
+With PAYER_EXCHANGE_KILL=full (`tox -e defects`) every scenario is played for every defect.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from payer_exchange.cli.verify import VerifyOptions, run_scenarios
+from payer_exchange.reports.results import Results
+from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.defects import DEFECTS, Defect
+from payer_exchange.steps.killing import judge_kill
+
+FULL = os.environ.get("PAYER_EXCHANGE_KILL") == "full"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the named members, filled once and copied for each defect."""
+    folder = tmp_path_factory.mktemp("filled")
+    start_responder(ResponderOptions(members=1, data_dir=folder)).close()
+    return folder
+
+
+def play(filled: Path, folder: Path, tags: str, *defects: str) -> Results:
+    """What the scenarios say of a simulated payer with these defects."""
+    copy = shutil.copytree(filled, folder / "payer")
+    running = start_responder(ResponderOptions(members=1, data_dir=copy, defects=defects))
+    try:
+        config = folder / "payer-exchange.toml"
+        running.write_config(config)
+        return run_scenarios(VerifyOptions(config, tags=tags, report_dir=folder / "report"))
+    finally:
+        running.close()
+
+
+@pytest.mark.parametrize("defect", DEFECTS.values(), ids=lambda d: d.id)
+def test_a_defect_is_seen_and_no_other(defect: Defect, filled: Path, tmp_path: Path) -> None:
+    tags = "" if FULL else " or ".join(defect.violates)
+    kill = judge_kill(
+        defect.id, defect.violates, defect.also, play(filled, tmp_path, tags, defect.id)
+    )
+    assert kill.missed == (), "requirements the defect names that did not go red"
+    assert kill.alarms == (), "requirements that went red though the defect does not name them"
