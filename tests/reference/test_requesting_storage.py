@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 import pytest
+from payer_exchange.reference.errors import BadRequest
 from payer_exchange.reference.fhir import json
 from payer_exchange.reference.intake.stages import STAGES
 from payer_exchange.reference.parties import PayerIdentity
@@ -322,3 +323,55 @@ def test_a_source_member_is_linked_to_one_local_member_only(world):
     assert task.status == "failed"
     assert "another local member" in world.note(task)
     assert "link" not in json.read(world.payer.repository.get("Patient", "local-b").body)
+
+
+def test_an_archive_that_is_there_stays_as_it_was_dated(world):
+    def kill(_task_id, reached):
+        assert reached in STAGES
+        if reached == "archived":
+            raise Interrupted
+
+    write = world.payer.tasks.reach
+    world.payer.tasks.reach = lambda task_id, reached: (
+        kill(task_id, reached),
+        write(task_id, reached),
+    )
+    stopped = world.exchange()
+
+    def archive(payer):
+        rows = payer.repository.rows(Selection(types=["DocumentReference"]))
+        return {r.id: r.body for r in rows if r.compartment == f"exchange.{stopped.id}"}
+
+    before = archive(world.payer)
+    world.clock.advance(60)
+    restarted = world.requester()
+    restarted.resume()
+    restarted.wait(stopped.id, 20)
+    assert before
+    assert archive(restarted) == before
+
+
+def test_what_is_being_stored_is_not_cancelled_but_taken_back(world):
+    refused = []
+
+    def cancel(stage):
+        if stage == "transformed":
+            with pytest.raises(BadRequest) as caught:
+                world.payer.cancel(world.payer.tasks.all()[-1].id)
+            refused.append(caught.value.status)
+
+    world.payer.exchanges.after_stage = cancel
+    task = world.exchange()
+    assert refused == [409]
+    assert task.status == "completed"
+
+
+@pytest.mark.parametrize("stage", ["retrieved", "archived"])
+def test_what_is_cancelled_before_it_is_stored_leaves_nothing(world, stage):
+    before = state(world.payer)
+    world.payer.exchanges.after_stage = lambda reached: (
+        world.payer.cancel(world.payer.tasks.all()[-1].id) if reached == stage else None
+    )
+    task = world.exchange()
+    assert task.status == "cancelled"
+    assert set(state(world.payer)) - {("Consent", task.id)} == set(before)
