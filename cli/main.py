@@ -12,6 +12,7 @@ import click
 from ..reference.errors import PayerExchangeError, SettingsError
 from .admin import admin
 from .catalogues import defects, requirements
+from .exchange import exchange
 from .load import load
 from .match_bench import match_bench
 from .population import population
@@ -19,8 +20,19 @@ from .setting_up import init, settings
 from .simulate import simulate
 from .verify import verify
 
-_COMMANDS = (verify, simulate, load, population, requirements, defects, match_bench, init, settings,
-             admin)  # fmt: skip
+_COMMANDS = (
+    verify,
+    exchange,
+    simulate,
+    load,
+    population,
+    requirements,
+    defects,
+    match_bench,
+    init,
+    settings,
+    admin,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

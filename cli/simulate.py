@@ -9,8 +9,18 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ..reference.holdings import Filled
+from ..reference.fhir import json
+from ..reference.holdings import Filled, read_paths
+from ..reference.settings import read_settings
 from ..simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from ..simulators.requesting_assembly import (
+    RequesterOptions,
+    RunningRequester,
+    joiners,
+    keep_joiners,
+    registration_from,
+    start_requester,
+)
 
 _console = Console(stderr=True)
 
@@ -72,6 +82,108 @@ def responding_payer(
         _console.print("Stopping.")
     finally:
         running.close()
+
+
+@simulate.command("requesting-payer")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8082, show_default=True)
+@click.option("--public-url", default="", help="The address others see, behind a reverse proxy.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Kept; else a passing folder.")
+@click.option("--database", default="", metavar="URL", help="postgresql://... instead of SQLite.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Know the payer of this payer-exchange.toml, and let its members join.",
+)
+@click.option("--registration", type=click.File("rb"), help="A registration document to read.")
+@click.option(
+    "--load",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Local records: NDJSON, Bundles, folders.",
+)
+@click.option(
+    "--config-out",
+    type=click.Path(path_type=Path),
+    help="Write where it answers and the tokens of its two APIs here, as JSON.",
+)
+@click.option(
+    "--export-method",
+    type=click.Choice(["export", "everything", "search"]),
+    default="export",
+    show_default=True,
+)
+@click.option(
+    "--archive",
+    type=click.Choice(["seed", "binary"]),
+    default="seed",
+    show_default=True,
+    help="Originals inside the DocumentReference, or beside it.",
+)
+@click.option(
+    "--accepted",
+    type=click.Choice(["200", "202"]),
+    default="200",
+    show_default=True,
+    help="What an accepted invoke-export is answered with.",
+)
+def requesting_payer(
+    host: str, port: int, public_url: str, data_dir: Path | None, database: str,
+    config: Path | None, registration: Any, paths: tuple[Path, ...], config_out: Path | None,
+    export_method: str, archive: str, accepted: str,
+) -> None:  # fmt: skip
+    """Play the requesting ("new") payer until interrupted."""
+    running = start_requester(
+        RequesterOptions(
+            host=host, port=port, public_url=public_url, data_dir=data_dir, database=database,
+            export_method=export_method, archive_mode=archive, accepted_status=int(accepted),
+        )
+    )  # fmt: skip
+    try:
+        if registration:
+            running.payer.register(json.read_object(registration.read()))
+        if config:
+            _know(running, config)
+        if paths:
+            _console.print(f"{running.payer.keep_local(read_paths(paths))} local records.")
+        _tell_requester(running, config_out)
+        running.server.wait()
+    except KeyboardInterrupt:
+        _console.print("Stopping.")
+    finally:
+        running.close()
+
+
+def _know(running: RunningRequester, config: Path) -> None:
+    """Register the payer of a settings file, and keep its members as local Patients."""
+    settings = read_settings(config)
+    truth = json.read(settings.path(settings.members.file).read_bytes())
+    running.payer.register(registration_from(settings, truth["responding_payer"]))
+    found = list(joiners(truth, running.payer.clock.now().date()))
+    keep_joiners(running.payer, found)
+    _console.print(f"{len(found)} members joined; {settings.target.fhir_base} is registered.")
+
+
+def _tell_requester(running: RunningRequester, config_out: Path | None) -> None:
+    settings = running.payer.settings
+    _console.print(f"Requesting payer at [bold]{running.fhir_base}[/bold]", highlight=False)
+    if config_out:
+        config_out.parent.mkdir(parents=True, exist_ok=True)
+        config_out.touch(mode=0o600)
+        config_out.write_bytes(
+            json.write(
+                {
+                    "fhir_base": running.fhir_base,
+                    "operator_token": settings.operator_token,
+                    "admin_token": settings.admin_token,
+                }
+            )
+        )
+        _console.print(f"Its address and tokens are in {config_out}.")
+    else:
+        _console.print("Give --config-out FILE to get the tokens of its APIs.")
+    _console.print("Stop with Ctrl-C.")
 
 
 def start(options: ResponderOptions) -> RunningResponder:

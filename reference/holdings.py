@@ -335,7 +335,7 @@ def _loaded_requests(
     """A match request for each member who can be asked for; the first one is named `unique`."""
     requests: list[dict[str, Any]] = []
     for member in members:
-        submitted = _submitted(member, responding)
+        submitted = submitted_by(member, responding)
         if submitted:
             name = f"member-{len(requests)}" if requests else "unique"
             requests.append(
@@ -360,7 +360,7 @@ _GOOD_CONSENT = {"policy": "regular", "period": "current", "recipient": "request
                  "discloser": "responding", "status": "active", "patient": "member"}  # fmt: skip
 
 
-def _submitted(member: Mapping[str, Any], responding: Mapping[str, Any]) -> dict[str, Any] | None:
+def submitted_by(member: Mapping[str, Any], responding: Mapping[str, Any]) -> dict[str, Any] | None:
     """The demographics and card to submit, or None for somebody whom no match could find."""
     patient = member["patient"]
     names = [n for n in patient.get("name", []) if n.get("family") and n.get("given")]

@@ -372,6 +372,7 @@ class RespondingPayer:
                 member, sent, self.settings.identity.organization_id, now
             ):
                 writer.write("Provenance", json.write(provenance))
+                tally.released["Provenance"] += 1
 
 
 # Types that several members can share, so that an export of many writes them once.
