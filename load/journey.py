@@ -14,7 +14,7 @@ from ..reference.errors import ExportFailed, ManyMatches, NoMatch, PayerExchange
 from ..reference.fhir import json
 from ..reference.fhir.ndjson import lines_of
 from ..reference.settings import AuthSettings
-from ..reference.target import AccessToken, ExportResult, Target
+from ..reference.target import AccessToken, ExportResult, Target, identifier_query
 from .members import ExpectedMember, TruthTable
 from .target import refuse_elsewhere
 
@@ -122,7 +122,7 @@ class Journey:
         if reference:
             return str(reference).rstrip("/").rsplit("/", 1)[-1]
         identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
-        query = f"Patient?identifier={identifier.get('system', '')}|{identifier.get('value', '')}"
+        query = identifier_query(identifier)
         with self._meter.step("search", 200):
             found = self._target.get(query, self._target.token(self._auth.data_scope))
             entries = self._target.read_json(self._target.expect(found, 200)).get("entry", [])

@@ -6,12 +6,11 @@ with its reason, never dropped in silence.
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +85,17 @@ def read_paths(paths: Sequence[Path]) -> Iterator[bytes]:
 
 def _read_file(path: Path) -> Iterator[bytes]:
     name = path.name.lower()
-    if name.endswith(_NDJSON_SUFFIXES):
-        yield from file_lines(path)
-    elif name.endswith(".json"):
-        yield from _unbundled(path.read_bytes())
-    elif name.endswith((".tgz", ".tar.gz")):
-        yield from _package_examples(path)
-    else:
-        raise SettingsError(f"{path} is neither NDJSON, JSON nor an IG package (.tgz).")
+    try:
+        if name.endswith(_NDJSON_SUFFIXES):
+            yield from file_lines(path)
+        elif name.endswith(".json"):
+            yield from _unbundled(path.read_bytes())
+        elif name.endswith((".tgz", ".tar.gz")):
+            yield from _package_examples(path)
+        else:
+            raise SettingsError(f"{path} is neither NDJSON, JSON nor an IG package (.tgz).")
+    except (OSError, EOFError, tarfile.TarError, zlib.error, RecordRejected) as error:
+        raise SettingsError(f"{path} cannot be read to its end: {error}") from error
 
 
 def _package_examples(path: Path) -> Iterator[bytes]:
@@ -108,27 +110,43 @@ def _package_examples(path: Path) -> Iterator[bytes]:
 def _unbundled(body: bytes) -> Iterator[bytes]:
     """The resource, or a Bundle's resources; what is no resource is passed on to be counted."""
     try:
-        resource = json.read(body)
+        resource = None if json.too_deep(body) else json.read(body)
     except ValueError:
+        resource = None
+    if not isinstance(resource, dict):
         yield body
-        return
-    if not isinstance(resource, dict) or "resourceType" not in resource:
-        return
-    if resource["resourceType"] != "Bundle":
+    elif resource.get("resourceType") != "Bundle":
         yield json.write(json.read_exact(body)) if b"\n" in body else body
-        return
-    for entry in json.read_exact(body).get("entry", []):
-        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
-            yield json.write(_with_id(entry))
+    else:
+        yield from _entries(json.read_exact(body).get("entry"))
 
 
-def _with_id(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry's resource; one without an id takes it from a urn:uuid fullUrl."""
-    resource = dict(entry["resource"])
-    full_url = str(entry.get("fullUrl", ""))
-    if "id" not in resource and full_url.startswith("urn:uuid:"):
-        resource["id"] = full_url[len("urn:uuid:") :]
-    return resource
+def _entries(found: Any) -> Iterator[bytes]:
+    """The resources of a Bundle, pointing at each other as they will be found here."""
+    entries = [
+        (str(entry.get("fullUrl", "")), dict(entry["resource"]))
+        for entry in (found if isinstance(found, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
+    ]
+    places = {}
+    for full_url, resource in entries:
+        if full_url.startswith("urn:uuid:"):
+            resource.setdefault("id", full_url[len("urn:uuid:") :])
+            places[full_url] = f"{resource.get('resourceType')}/{resource['id']}"
+    for _, resource in entries:
+        yield json.write(_relocated(resource, places) if places else resource)
+
+
+def _relocated(value: Any, places: Mapping[str, str]) -> Any:
+    """A value with the references inside a Bundle (urn:uuid) turned into Type/id."""
+    if isinstance(value, dict):
+        return {
+            key: places.get(child, child)
+            if key == "reference" and isinstance(child, str)
+            else _relocated(child, places)
+            for key, child in value.items()
+        }
+    return [_relocated(child, places) for child in value] if isinstance(value, list) else value
 
 
 def _facts(payer: RespondingPayer, lines: Iterable[bytes], filled: Filled) -> Iterator[Stored]:
@@ -272,120 +290,6 @@ def made_coverage(member: str, identity: PayerIdentity) -> dict[str, Any]:
         },
         "payor": [{"reference": f"Organization/{identity.organization_id}",
                    **identity.reference()}],
-    }  # fmt: skip
-
-
-def loaded_truth(
-    payer: RespondingPayer, responding: Mapping[str, Any], requesting: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The truth table of loaded members: what each record holds and what of it may leave."""
-    members = []
-    today = payer.clock.now().date()
-    for row in payer.repository.rows(Selection(types=["Patient"])):
-        members.append(_loaded_member(payer, row.id, json.read(row.body), today))
-    return {
-        "schema": "payer-exchange/members/1",
-        "seed": None,
-        "as_of": today.isoformat(),
-        "responding_payer": dict(responding),
-        "requesting_payer": dict(requesting),
-        "members": members,
-        "requests": _loaded_requests(members, responding),
-    }
-
-
-def _loaded_member(
-    payer: RespondingPayer, ident: str, patient: dict[str, Any], today: date
-) -> dict[str, Any]:
-    resources: dict[str, Any] = {}
-    coverages = []
-    rows = [*payer.repository.rows(Selection(ident)),
-            *payer.repository.by_keys(sorted(payer.repository.shared_by(ident)))]  # fmt: skip
-    for row in rows:
-        if row.compartment not in ("", ident) or (row.type == "Patient" and row.id != ident):
-            continue
-        reason = payer.settings.scope.withheld(row, "regular", today)
-        stripped = not reason and payer.settings.scope.release(row)[1]
-        if row.type == "Coverage":
-            coverages.append(json.read(row.body))
-        resources[f"{row.type}/{row.id}"] = {
-            "sha256": hashlib.sha256(row.body).hexdigest(),
-            "expect": "withheld" if reason else "stripped" if stripped else "sent",
-            "reason": reason or ("money" if stripped else ""),
-            "service_date": row.service_date,
-            "last_updated": row.last_updated,
-        }
-    return {
-        "key": ident,
-        "index": None,
-        "patient_id": ident,
-        "patient": patient,
-        "coverages": coverages,
-        "purpose": "Loaded from files.",
-        "record": {
-            "counts": dict(Counter(k.split("/")[0] for k in resources)),
-            "resources": resources,
-        },
-    }
-
-
-def _loaded_requests(
-    members: list[dict[str, Any]], responding: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """A match request for each member who can be asked for; the first one is named `unique`."""
-    requests: list[dict[str, Any]] = []
-    for member in members:
-        submitted = submitted_by(member, responding)
-        if submitted:
-            name = f"member-{len(requests)}" if requests else "unique"
-            requests.append(
-                {"name": name, "case": member["key"], "member": member["key"], "expect": "match",
-                 "consent": dict(_GOOD_CONSENT), "purpose": "Finds a loaded member.", **submitted}
-            )  # fmt: skip
-    if requests:
-        first = requests[0]
-        stranger = {**first["patient"], "name": [{"family": "Nobody", "given": ["Known"]}]}
-        requests.append({**first, "name": "stranger-on-known-card", "member": None,
-                         "expect": "no-match", "patient": stranger,
-                         "purpose": "A known card with another person's name."})  # fmt: skip
-        for name, change in (("consent-expired-a", {"period": "expired"}),
-                             ("consent-wrong-recipient-a", {"recipient": "other"})):  # fmt: skip
-            requests.append({**first, "name": name, "member": None, "expect": "consent",
-                             "consent": {**_GOOD_CONSENT, **change},
-                             "purpose": "A consent that cannot be honoured."})  # fmt: skip
-    return requests
-
-
-_GOOD_CONSENT = {"policy": "regular", "period": "current", "recipient": "requesting",
-                 "discloser": "responding", "status": "active", "patient": "member"}  # fmt: skip
-
-
-def submitted_by(member: Mapping[str, Any], responding: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The demographics and card to submit, or None for somebody whom no match could find."""
-    patient = member["patient"]
-    names = [n for n in patient.get("name", []) if n.get("family") and n.get("given")]
-    if not names or not patient.get("birthDate") or not member["coverages"]:
-        return None
-    coverage = member["coverages"][0]
-    card = {k: coverage[k] for k in ("identifier", "subscriberId", "dependent", "relationship",
-                                     "class") if k in coverage}  # fmt: skip
-    return {
-        "patient": {
-            "resourceType": "Patient",
-            "id": "submitted",
-            "name": [{k: v for k, v in names[0].items() if k in ("family", "given", "suffix")}],
-            "gender": patient.get("gender", "unknown"),
-            "birthDate": patient["birthDate"],
-        },
-        "coverage_to_match": {
-            "resourceType": "Coverage",
-            "id": "submitted-card",
-            "status": "active",
-            **card,
-            "beneficiary": {"reference": "Patient/submitted"},
-            "payor": [{"identifier": responding["identifier"],
-                       "display": responding.get("name", "")}],
-        },
     }  # fmt: skip
 
 

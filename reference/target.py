@@ -322,6 +322,12 @@ class Target:
         )
 
 
+def identifier_query(identifier: Mapping[str, Any]) -> str:
+    """The search for the Patient whom an Identifier stands for (pdex-200)."""
+    token = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
+    return f"Patient?{urlencode({'identifier': token})}"
+
+
 def issue_codes(exchange: Exchange) -> list[str]:
     """The issue codes of an OperationOutcome answer; empty when it is none."""
     try:

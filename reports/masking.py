@@ -44,7 +44,7 @@ class Masker:
             return cls()
         # A number is told wherever it stands, also behind an escaped character of a URL; a name
         # only as a word of its own, so that no other word is torn.
-        numbers = [w for w in words if any(c.isdigit() for c in w)]
+        numbers = [w for w in words if len(w) > 5 and any(c.isdigit() for c in w)]
         names = [w for w in words if w not in numbers]
         parts = [_any_of(numbers)] if numbers else []
         parts += [rf"(?<![A-Za-z0-9]){_any_of(names)}(?![A-Za-z0-9])"] if names else []

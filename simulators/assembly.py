@@ -14,7 +14,8 @@ from typing import Any
 from ..reference.clock import Clock
 from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
-from ..reference.holdings import Filled, fill, loaded_truth, read_paths
+from ..reference.holdings import Filled, fill, read_paths
+from ..reference.loaded_truth import loaded_truth
 from ..reference.parties import PayerIdentity
 from ..reference.population import Population
 from ..reference.registration.clients import Client

@@ -14,38 +14,37 @@ from .verdicts import CannotTell, CheckFailed
 _SENT = ("sent", "stripped")
 
 
-@given(
-    parsers.parse('the export of the request "{name}" since the middle of the updates of "{key}"')
-)
-def export_since_middle(seen: Seen, name: str, key: str) -> None:
-    facts = delivery.expected_keys(seen.run.member(key), *_SENT).values()
+@given(parsers.parse('the export of the request "{name}" since the middle of its updates'))
+def export_since_middle(seen: Seen, name: str) -> None:
+    seen.request = name
+    facts = delivery.expected_keys(seen.meant(), *_SENT).values()
     updates = sorted({str(f["last_updated"]) for f in facts if f.get("last_updated")})
     if len(updates) < 2:
         raise CannotTell("The truth table knows fewer than two moments of update.")
-    seen.request, seen.moment = name, updates[len(updates) // 2]
+    seen.moment = updates[len(updates) // 2]
     seen.look_at_export(seen.run.export(name, _since=seen.moment))
 
 
-@then(parsers.parse('every resource is delivered that the truth table of "{key}" expects'))
-@then(parsers.parse('everything is delivered that the truth table of "{key}" expects'))
-def all_delivered(seen: Seen, key: str) -> None:
+@then("every resource is delivered that the truth table expects")
+@then("everything is delivered that the truth table expects")
+def all_delivered(seen: Seen) -> None:
     seen.files()
-    delivery.all_present(delivery.expected_keys(seen.run.member(key), *_SENT), seen.resources())
+    delivery.all_present(delivery.expected_keys(seen.meant(), *_SENT), seen.resources())
 
 
-@then(parsers.parse('nothing is delivered that the truth table of "{key}" withholds'))
-def none_withheld(seen: Seen, key: str) -> None:
+@then("nothing is delivered that the truth table withholds")
+def none_withheld(seen: Seen) -> None:
     seen.files()
-    withheld = delivery.expected_keys(seen.run.member(key), "withheld")
+    withheld = delivery.expected_keys(seen.meant(), "withheld")
     if not withheld:
         raise CannotTell("The truth table's record holds nothing that has to stay.")
     delivery.none_present(withheld, seen.resources())
 
 
-@then(parsers.parse('the prior authorizations are those that the truth table of "{key}" expects'))
-def authorizations_expected(seen: Seen, key: str) -> None:
+@then("the prior authorizations are those that the truth table expects")
+def authorizations_expected(seen: Seen) -> None:
     seen.files()
-    table = seen.run.member(key)
+    table = seen.meant()
     found = {k for k, r in seen.resources().items()
              if k[0] == "ExplanationOfBenefit" and payload.is_authorization(r)}  # fmt: skip
     expected = {k for k in delivery.expected_keys(table, *_SENT) if k[0] == "ExplanationOfBenefit"}
@@ -57,31 +56,34 @@ def authorizations_expected(seen: Seen, key: str) -> None:
     delivery.none_present(withheld, found)
 
 
-@then(
-    parsers.parse(
-        'everything of the last five years is delivered that the truth table of "{key}" expects'
-    )
-)
-def five_years_delivered(seen: Seen, key: str) -> None:
+@then("everything of the last five years is delivered that the truth table expects")
+def five_years_delivered(seen: Seen) -> None:
     seen.files()
     today = datetime.now(UTC).date()
     floor = today.replace(year=today.year - 5, day=min(today.day, 28)).isoformat()
     expected = {
-        k for k, f in delivery.expected_keys(seen.run.member(key), *_SENT).items()
+        k for k, f in delivery.expected_keys(seen.meant(), *_SENT).items()
         if (f.get("service_date") or "") >= floor
     }  # fmt: skip
     delivery.all_present(expected, seen.resources())
 
 
-@then(parsers.parse('only resources of "{key}" updated after it are delivered'))
-def only_updated(seen: Seen, key: str) -> None:
+@then("only resources updated after it are delivered")
+def only_updated(seen: Seen) -> None:
     seen.files()
     since = parse_moment(seen.moment)
-    facts = delivery.expected_keys(seen.run.member(key), *_SENT)
+    facts = delivery.expected_keys(seen.meant(), *_SENT)
     delivered = set(seen.resources())
     moments = {k: parse_moment(str(f["last_updated"])) for k, f in facts.items()}
-    older = {k: {"reason": k[0]} for k, m in moments.items() if m and since and m <= since}
-    newer = {k for k, m in moments.items() if m and since and m > since}
+    # What members share comes along with what refers to it, whatever its date (Bulk Data, _since).
+    older = {
+        k: {"reason": k[0]}
+        for k, m in moments.items()
+        if m and since and m <= since and k[0] not in payload.SHARED
+    }
+    newer = {
+        k for k, m in moments.items() if m and since and m > since and k[0] not in payload.SHARED
+    }
     delivery.none_present(older, delivered)
     delivery.all_present(newer, delivered)
 
@@ -134,8 +136,15 @@ def no_money(seen: Seen) -> None:
     payload.no_money(_delivered(seen))
 
 
+@then("every claim claims a CARIN Basis profile")
+def claims_are_profiled(seen: Seen) -> None:
+    payload.claims_are_profiled(_delivered(seen))
+
+
 @then("the claims claim the five CARIN Basis profiles")
 def claims_basis_profiles(seen: Seen) -> None:
+    if seen.run.request(seen.request)["case"] != "K":
+        raise CannotTell("The truth table does not say that this member has every kind of claim.")
     payload.claims_basis_profiles(_delivered(seen))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pytest_bdd import given, parsers, then, when
 
 from ..reference.fhir import media
+from ..reference.target import identifier_query
 from .checks import matching
 from .seen import Seen
 from .verdicts import CheckFailed
@@ -59,27 +60,21 @@ def member_id_leads(seen: Seen) -> None:
     ident = matching.has_member_id(seen.exchange)
     token = seen.run.token("data", ident)
     read = seen.look_at(seen.run.target.get(f"Patient/{ident}", token))
-    matching.same_person(seen.run.json_of(read, "Patient"), _meant(seen))
+    matching.same_person(seen.run.json_of(read, "Patient"), dict(seen.meant()["patient"]))
 
 
 @then("the identifier leads to the Patient who was meant")
 def identifier_leads(seen: Seen) -> None:
     parameters = {p["name"]: p for p in seen.json("Parameters").get("parameter", [])}
     identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
-    query = f"Patient?identifier={identifier.get('system', '')}|{identifier.get('value', '')}"
     token = seen.run.token("data", seen.run.member_id(seen.request))
-    found = seen.look_at(seen.run.target.get(query, token))
+    found = seen.look_at(seen.run.target.get(identifier_query(identifier), token))
     entries = seen.run.json_of(found, "Bundle").get("entry", [])
     matches = [e for e in entries if e.get("search", {}).get("mode", "match") == "match"]
     if len(matches) != 1:
         raise CheckFailed("The identifier does not lead to one Patient.", "one match",
                           f"{len(matches)} matches", "Bundle.entry")  # fmt: skip
-    matching.same_person(matches[0]["resource"], _meant(seen))
-
-
-def _meant(seen: Seen) -> dict[str, Any]:
-    wanted = seen.run.request(seen.request)
-    return dict(seen.run.member(wanted["member"])["patient"])
+    matching.same_person(matches[0]["resource"], dict(seen.meant()["patient"]))
 
 
 def _post(seen: Seen, body: bytes, content_type: str = media.FHIR_JSON) -> None:

@@ -27,7 +27,7 @@ from ..reference.fhir.ndjson import lines_of
 from ..reference.http import Exchange, HttpClient
 from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
-from ..reference.target import AccessToken, ExportResult, Target
+from ..reference.target import AccessToken, ExportResult, Target, identifier_query
 from .recorder import Recorder
 from .verdicts import CannotTell
 
@@ -123,9 +123,9 @@ class TargetRun:
         for entry in self.members.get("requests", []):
             if entry["name"] == name:
                 return dict(entry)
+        lack = self.members.get("lacks", {}).get(name, f"The truth table has no request {name!r}.")
         raise CannotTell(
-            f"The truth table has no match request {name!r}. Add one with that name; "
-            "payer-exchange population writes an example."
+            f"{lack} Add a match request {name!r}; payer-exchange population writes an example."
         )
 
     def member(self, key: str) -> Mapping[str, Any]:
@@ -272,7 +272,7 @@ class TargetRun:
 
     def _id_by_identifier(self, name: str, parameters: Mapping[str, Any]) -> str:
         identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
-        query = f"Patient?identifier={identifier.get('system', '')}|{identifier.get('value', '')}"
+        query = identifier_query(identifier)
         token = self.token("data")
         exchange = self.once(("by-identifier", name), lambda: self.target.get(query, token))
         entries = self.json_of(exchange, "Bundle").get("entry", [])

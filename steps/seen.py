@@ -47,6 +47,13 @@ class Seen:
         self.exchanges.append(export.kick_off)
         self.exchanges += export.polls[-1:]
 
+    def meant(self) -> Mapping[str, Any]:
+        """The member whom the scenario's match request means, as the truth table knows them."""
+        wanted = self.run.request(self.request).get("member")
+        if not wanted:
+            raise CannotTell("The match request of this scenario means no member.")
+        return self.run.member(wanted)
+
     def files(self) -> list[DeliveredFile]:
         """The files of the export; raises CannotTell when it came to no manifest."""
         _ = self.export.manifest

@@ -67,7 +67,7 @@ Feature: Export
   @bulk-param-05 @pdex-179
   Scenario: An export without types holds all that the member's record has
     Given the export of the request "unique"
-    Then every resource is delivered that the truth table of "A" expects
+    Then every resource is delivered that the truth table expects
 
   @bulk-status-04
   Scenario: A poll is told when to come again

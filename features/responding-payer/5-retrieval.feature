@@ -10,7 +10,7 @@ Feature: Retrieval
   @ev-02 @pdex-392
   Scenario: Everything holds all that the member's record has
     Given everything of the request "unique"
-    Then the pages hold every resource that the truth table of "A" expects
+    Then the pages hold every resource that the truth table expects
 
   @pdex-214
   Scenario: Everything holds claims and prior authorizations alike
@@ -27,7 +27,7 @@ Feature: Retrieval
   Scenario Outline: A search for <type> finds what the record has
     When "<type>?patient={member}&_count=500" is searched in the record of "unique"
     Then the answer is a searchset Bundle
-    And the matches are the resources of type "<type>" that the truth table of "A" expects
+    And the matches are the resources of type "<type>" that the truth table expects
 
     Examples:
       | type                 |

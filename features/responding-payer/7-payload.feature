@@ -27,19 +27,24 @@ Feature: Payload
     Then no claim holds an amount of money
 
   @pdex-75
-  Scenario: Claims of every kind are delivered in their profiles
+  Scenario: Claims claim their profiles
+    Given the export of the request "every-claim"
+    Then every claim claims a CARIN Basis profile
+
+  @pdex-158 @pdex-168
+  Scenario: Claims of every kind are delivered
     Given the export of the request "every-claim"
     Then the claims claim the five CARIN Basis profiles
 
   @pdex-131 @pdex-132 @pdex-170
   Scenario: Prior authorizations are delivered by the twelve-month rule
     Given the export of the request "prior-authorizations"
-    Then the prior authorizations are those that the truth table of "H" expects
+    Then the prior authorizations are those that the truth table expects
 
   @cms0057-exclude-denied-pa
   Scenario: Denied and drug prior authorizations stay
     Given the export of the request "prior-authorizations"
-    Then nothing is delivered that the truth table of "H" withholds
+    Then nothing is delivered that the truth table withholds
 
   @pdex-76 @pdex-pa-metaprofile @pdex-pa-use
   Scenario: Prior authorizations claim their profile
@@ -54,22 +59,22 @@ Feature: Payload
   @pdex-172 @pdex-169 @pdex-130 @pdex-165
   Scenario: Five years of data are delivered
     Given the export of the request "time-windows"
-    Then everything of the last five years is delivered that the truth table of "G" expects
+    Then everything of the last five years is delivered that the truth table expects
 
   @pdex-176
   Scenario: Since is not rewritten
     Given the export of the request "time-windows" with "_since" set to "2000-01-01T00:00:00Z"
-    Then everything is delivered that the truth table of "G" expects
+    Then everything is delivered that the truth table expects
 
   @bulk-param-02
   Scenario: Since leaves out what was not updated after it
-    Given the export of the request "time-windows" since the middle of the updates of "G"
-    Then only resources of "G" updated after it are delivered
+    Given the export of the request "time-windows" since the middle of its updates
+    Then only resources updated after it are delivered
 
   @pdex-154
   Scenario: A consent for regular data keeps sensitive records back
     Given the export of the request "sensitive-held"
-    Then nothing is delivered that the truth table of "E" withholds
+    Then nothing is delivered that the truth table withholds
 
   @pdex-139
   Scenario: Export and everything deliver the same

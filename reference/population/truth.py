@@ -112,4 +112,5 @@ def _resource_truth(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "service_date": iso(entry.served) if entry.served else None,
         "last_updated": entry.updated,
+        "prior_authorization": "-pa-" in entry.id and entry.kind == "ExplanationOfBenefit",
     }

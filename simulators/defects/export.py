@@ -11,7 +11,7 @@ from ...reference.errors import BadRequest
 from ...reference.fhir import json
 from ...reference.trust.tokens import Grant
 from ..responding import RespondingSimulator
-from .registry import change_answer, change_json, change_lines, defect, set_header
+from .registry import DELIVERED, change_answer, change_json, change_lines, defect, set_header
 
 
 def _manifest(
@@ -216,11 +216,7 @@ def _asked(ident: str, words: str, *requirements: str, also: tuple[str, ...] = (
 
 
 @_asked("R68", "Without types only some are exported", "bulk-param-05", "pdex-179", "pdex-139",
-        also=("ref-01", "bulk-provenance-default", "bulk-param-14", "pdex-127", "pdex-42",
-              "pdex-prov-profile", "pdex-05", "pdex-75", "pdex-131", "pdex-132", "pdex-170",
-              "pdex-76", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-133", "pdex-134",
-              "pdex-172", "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02",
-              "bulk-out-14"))  # fmt: skip
+        also=DELIVERED)  # fmt: skip
 def default_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if "_type" in dict(pairs):
         return pairs
@@ -278,12 +274,7 @@ def files_as_json(simulator: RespondingSimulator) -> None:
     set_header(simulator, "file", "Content-Type", "application/json")
 
 
-@defect("R85-array", "Files hold a JSON array", "bulk-out-03", also=("bulk-man-09",
-        "bulk-param-05", "pdex-179", "pdex-139", "bulk-provenance-default", "bulk-param-14",
-        "pdex-127", "pdex-42", "pdex-prov-profile", "pdex-05", "pdex-75", "pdex-131", "pdex-132",
-        "pdex-170", "pdex-76", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-133", "pdex-134",
-        "pdex-172", "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02",
-        "bulk-out-14", "pdex-36", "ref-01"))  # fmt: skip
+@defect("R85-array", "Files hold a JSON array", "bulk-out-03", also=DELIVERED)
 def files_as_array(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
 
@@ -302,8 +293,7 @@ def delivered_twice(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-missing", "A file of the manifest cannot be downloaded", "bulk-out-01", "bulk-man-20",
-        also=("bulk-param-05", "pdex-179", "pdex-139", "bulk-out-02", "bulk-man-09",
-              "pdex-130", "pdex-165", "pdex-169", "pdex-172", "pdex-176", "ref-01"))  # fmt: skip
+        also=(*DELIVERED, "bulk-out-02"))  # fmt: skip
 def file_not_found(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         content = json.read(response.get_data()) if response.status_code == 200 else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...reference.fhir import json
 from ..responding import RespondingSimulator
-from .registry import change_lines, defect
+from .registry import DELIVERED, change_lines, defect
 
 
 def _scope(simulator: RespondingSimulator, **changes: Any) -> None:
@@ -49,18 +49,16 @@ def sensitive_delivered(simulator: RespondingSimulator) -> None:
 
 
 @defect("R72", "Less than five years of data is delivered", "pdex-172", "pdex-169", "pdex-130",
-        "pdex-165", also=("pdex-176", "bulk-param-05", "pdex-179", "ref-01", "ev-02", "pdex-392",
-                          "search-01", "pdex-99", "pdex-211", "bulk-param-02", "pdex-75",
-                          "pdex-214", "pdex-131", "pdex-132", "pdex-170"))  # fmt: skip
+        "pdex-165", also=(*DELIVERED, "ev-02", "pdex-392", "search-01", "pdex-99", "pdex-211",
+                          "pdex-214"))  # fmt: skip
 def short_memory(simulator: RespondingSimulator) -> None:
     _scope(simulator, years=2)
 
 
 def _without(
-    ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str,
-    also: tuple[str, ...] = (),
-) -> None:  # fmt: skip
-    @defect(ident, words, *requirements, also=(*also, "bulk-man-09", "bulk-man-08"))
+    ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str
+) -> None:
+    @defect(ident, words, *requirements, also=DELIVERED)
     def install(simulator: RespondingSimulator) -> None:
         change_lines(simulator, lambda lines: [x for x in lines if keep(json.read(x))])
 
@@ -86,14 +84,13 @@ def _is(resource: dict[str, Any], kind: str) -> bool:
 
 _without("R79", "No Provenance is delivered", lambda r: not _is(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
-         "pdex-05", also=("bulk-param-05", "pdex-179", "pdex-176", "pdex-172", "pdex-169",
-                          "pdex-130", "pdex-165", "bulk-param-02"))  # fmt: skip
+         "pdex-05")  # fmt: skip
 _without("R78", "Documents of prior authorizations are not delivered",
-         lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134",
-         also=("ref-01", "bulk-param-05", "pdex-179", "pdex-139", "bulk-out-14", "pdex-172",
-               "pdex-169", "pdex-130", "pdex-165", "pdex-176", "bulk-param-02"))  # fmt: skip
-_without("R88", "Practitioners are not delivered", lambda r: not _is(r, "Practitioner"), "ref-01",
-         also=("pdex-139", "bulk-param-05", "pdex-179"))  # fmt: skip
+         lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134")  # fmt: skip
+_without("R68-oral", "Claims of the dentist are not delivered",
+         lambda r: not any("Oral-Basis" in p for p in r.get("meta", {}).get("profile", [])),
+         "pdex-158", "pdex-168")  # fmt: skip
+_without("R88", "Practitioners are not delivered", lambda r: not _is(r, "Practitioner"), "ref-01")
 
 
 def _no_profile(resource: dict[str, Any]) -> None:
@@ -130,8 +127,8 @@ def _no_content_type(resource: dict[str, Any]) -> None:
 
 
 _rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-35", "pdex-21", "pdex-28",
-           "pdex-33", "pdex-39", "pdex-74", "pdex-75", "pdex-76", "pdex-pa-metaprofile",
-           "pdex-pa-use")  # fmt: skip
+           "pdex-33", "pdex-39", "pdex-74", "pdex-75", "pdex-158", "pdex-168", "pdex-76",
+           "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
 _rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",

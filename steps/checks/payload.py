@@ -36,6 +36,8 @@ CLINICAL = frozenset(
      "DocumentReference", "Encounter", "Goal", "Immunization", "MedicationRequest",
      "Observation", "Procedure"}
 )  # fmt: skip
+# Types outside the Patient compartment.
+SHARED = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
 _TRANSMITTER = "transmitter"
 
 
@@ -47,6 +49,17 @@ def no_money(resources: Resources) -> None:
             if where:
                 raise CheckFailed("A claim holds an amount of money.", "no amounts",
                                   "an amount with a currency", where)  # fmt: skip
+
+
+def claims_are_profiled(resources: Resources) -> None:
+    """Every claim that is no prior authorization claims one of the CARIN Basis profiles."""
+    claims = [r for r in _of(resources, "ExplanationOfBenefit") if not is_authorization(r)]
+    lacking = [r for r in claims if not set(profiles(r)) & set(BASIS_PROFILES)]
+    if lacking or not claims:
+        raise CheckFailed("Claims do not claim a CARIN Basis profile.",
+                          "one of the five Basis profiles",
+                          f"{len(lacking)} of {len(claims)} claim none",
+                          "ExplanationOfBenefit.meta.profile")  # fmt: skip
 
 
 def claims_basis_profiles(resources: Resources) -> None:
