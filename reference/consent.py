@@ -15,6 +15,10 @@ from .fhir.dates import moment_range
 from .fhir.hrex import DISCLOSE, DISCLOSER_ROLE, POLICY, RECIPIENT_ROLE
 from .parties import PayerIdentity
 
+# Elements of a provision that hrex-consent forbids: each of them would narrow the permit.
+_LIMITS = frozenset({"class", "code", "data", "dataPeriod", "modifierExtension", "provision",
+                     "purpose", "securityLabel"})  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentDecision:
@@ -52,6 +56,7 @@ def evaluate(
         (not _names(provision, DISCLOSER_ROLE, responder), "consent-names-another-discloser"),
         (not _names(provision, RECIPIENT_ROLE, requester), "consent-names-another-recipient"),
         (not _discloses(provision), "consent-not-to-disclose"),
+        (_is_limited(consent, provision), "consent-limits-not-understood"),
     ):
         if refused:
             return ConsentDecision(False, reason=reason)
@@ -114,6 +119,14 @@ def _names(provision: Mapping[str, Any], role: tuple[str, str], payer: PayerIden
 
 def _discloses(provision: Mapping[str, Any]) -> bool:
     return any(_has_coding(concept, DISCLOSE) for concept in _objects(provision.get("action")))
+
+
+def _is_limited(consent: Mapping[str, Any], provision: Mapping[str, Any]) -> bool:
+    """Whether the consent narrows what may be disclosed in a way that HRex has no place for.
+
+    To take no account of it would be to disclose more than was agreed to.
+    """
+    return bool(_LIMITS & provision.keys()) or "modifierExtension" in consent
 
 
 def _has_coding(concept: Any, coding: tuple[str, str]) -> bool:

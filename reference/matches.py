@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, and_, delete, insert, select, update
+from sqlalchemy import Column, Engine, MetaData, String, Table, select, update
 
 from .clock import instant
 from .consent import ConsentDecision, in_force
+from .store.database import put_row
 
 _METADATA = MetaData()
 _MATCH = Table(
@@ -54,22 +55,19 @@ class Matches:
         now: datetime,
     ) -> None:
         """Store a match; a newer one for the same client and member takes the older one's place."""
-        key = and_(_MATCH.c.client_id == client_id, _MATCH.c.member == member)
+        values = {
+            "client_id": client_id,
+            "member": member,
+            "system": identifier[0],
+            "value": identifier[1],
+            "policy": consent.policy,
+            "consent_start": consent.start,
+            "consent_end": consent.end,
+            "matched": instant(now),
+            "withdrawn": "",
+        }
         with self._engine.begin() as connection:
-            connection.execute(delete(_MATCH).where(key))
-            connection.execute(
-                insert(_MATCH).values(
-                    client_id=client_id,
-                    member=member,
-                    system=identifier[0],
-                    value=identifier[1],
-                    policy=consent.policy,
-                    consent_start=consent.start,
-                    consent_end=consent.end,
-                    matched=instant(now),
-                    withdrawn="",
-                )
-            )
+            put_row(connection, _MATCH, values)
 
     def of(self, client_id: str, now: datetime) -> dict[str, Match]:
         """The members a client may reach now, by id: matched, consent in force, not withdrawn."""

@@ -26,8 +26,7 @@ from .export.scope import DataScope, Tally
 from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.outcome import outcome_of
-from .fhir.search import PARAMETERS
-from .http import HttpClient
+from .fhir.search import PARAMETERS, elements
 from .matches import Matches
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
@@ -38,6 +37,7 @@ from .retrieval import NOT_FOUND, Access, Retrieval, require_scope
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
 from .trust.authorization import AuthorizationServer
+from .trust.remote import RemoteKeys, fetch_jwks
 from .trust.scopes import readable_types
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
 
@@ -83,7 +83,7 @@ class RespondingPayer:
         engine: Engine,
         *,
         clock: Clock | None = None,
-        fetch_jwks: Callable[[str], Mapping[str, Any]] | None = None,
+        fetch: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
@@ -101,7 +101,7 @@ class RespondingPayer:
             ReplayStore(engine),
             self.matches,
             self.clock,
-            fetch_jwks or _fetch_jwks,
+            RemoteKeys(fetch or fetch_jwks, self.clock).get,
         )
         self.retrieval = Retrieval(
             self.repository,
@@ -235,11 +235,40 @@ class RespondingPayer:
         return self.jobs.start(grant.client_id, request_url, content)
 
     def job(self, grant: Grant, job_id: str) -> Job:
-        """The client's own job; raises BadRequest 404 for any other."""
+        """The client's own job; raises BadRequest 404 for any other.
+
+        A token bound to a member opens no job about others, and a finished job ends with the
+        consent of a member whose record it holds (pdex-156).
+        """
         job = self.jobs.find(job_id, grant.client_id)
+        if job is not None and not self._may_see(grant, job):
+            job = None
         if job is None:
             raise BadRequest("There is no such export.", status=404, code="not-found")
         return job
+
+    def _may_see(self, grant: Grant, job: Job) -> bool:
+        if grant.member is not None and set(job.content["members"]) - {grant.member}:
+            return False
+        reached = self.matches.of(grant.client_id, self.clock.now())
+        if set(job.result.get("members", ())) <= reached.keys():
+            return True
+        self.jobs.remove(job)
+        return False
+
+    def export_file(self, grant: Grant, job_id: str, name: str) -> Path:
+        """A file of a finished job.
+
+        Raises BadRequest: 404 when there is none, 403 without a scope for its type (pdex-188).
+        """
+        job = self.job(grant, job_id)
+        path = self.jobs.file(job, name)
+        if path is None or not path.is_file():
+            raise BadRequest("There is no such file.", status=404, code="not-found")
+        kind = next(f["type"] for f in job.result["files"] if f["name"] == name)
+        if kind != "OperationOutcome":
+            require_scope(self.access(grant), kind, "r")
+        return path
 
     def manifest(self, job: Job, file_url: Callable[[str], str]) -> dict[str, Any]:
         """The manifest of a finished job (Bulk Data 2.0.0).
@@ -327,10 +356,12 @@ class RespondingPayer:
         tally = Tally()
         members = job.content["members"]
         seen: set[tuple[str, str]] = set()
+        written = []
         for index, member in enumerate(members):
             # Asked again for each member at the moment of writing: consent may have ended since.
             reached = self.matches.of(job.client_id, self.clock.now())
             if member in reached:
+                written.append(member)
                 self._write_member(job, asked, member, reached[member].consent.policy,
                                    writer, tally, seen)  # fmt: skip
             progress(f"{index + 1} of {len(members)} members")
@@ -338,7 +369,7 @@ class RespondingPayer:
             writer.write("OperationOutcome", json.write(outcome_of([ignored])))
         self.audit.record("export", "written", "complete", exchange=job.id, client=job.client_id,
                           details=tally.as_json())  # fmt: skip
-        return {"tally": tally.as_json()}
+        return {"tally": tally.as_json(), "members": written}
 
     def _write_member(
         self,
@@ -383,10 +414,13 @@ _IN_COMPARTMENT = frozenset(PARAMETERS) - _SHARED
 def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, str]:
     """The business identifier a payer knows its member by: UMB, else MB, else one from the id."""
     found: dict[str, tuple[str, str]] = {}
-    for identifier in patient.get("identifier", []):
-        for coding in identifier.get("type", {}).get("coding", []):
-            if coding.get("code") in ("UMB", "MB") and identifier.get("system"):
-                found.setdefault(coding["code"], (identifier["system"], identifier["value"]))
+    for identifier in elements(patient, ["identifier"]):
+        system, value = (next(elements(identifier, [name]), None) for name in ("system", "value"))
+        if not (isinstance(system, str) and isinstance(value, str) and system and value):
+            continue
+        for code in elements(identifier, ["type", "coding", "code"]):
+            if code in ("UMB", "MB"):
+                found.setdefault(code, (system, value))
     return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
 
 
@@ -416,9 +450,3 @@ def _no_single_match(outcome: Outcome) -> BadRequest:
         return BadRequest("More than one member fits what was submitted.", status=422,
                           code="multiple-matches")  # fmt: skip
     return BadRequest("No member fits what was submitted.", status=422, code="not-found")
-
-
-def _fetch_jwks(url: str) -> Mapping[str, Any]:
-    exchange = HttpClient(timeout_s=5).request("GET", url, headers={"Accept": "application/json"})
-    found = json.read(exchange.body) if exchange.status == 200 else None
-    return found if isinstance(found, dict) else {}

@@ -6,7 +6,7 @@ member reaches that one. What lies outside is answered as what does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
@@ -20,7 +20,7 @@ from .export.provenance import transmitter_provenance
 from .export.release import ReleaseRequest, Releases
 from .export.scope import Tally
 from .fhir import json
-from .fhir.dates import day_of, read_instant
+from .fhir.dates import day_of, last_day_of, read_instant
 from .fhir.references import split_reference
 from .fhir.search import PARAMETERS, REFERENCE, Condition, condition, elements
 from .matches import Match
@@ -109,7 +109,7 @@ class Retrieval:
             entries,
             len(found),
             _link(url, [*used, *((n, v) for n, v in pairs if n in _CONTROL and n != "_format")]),
-            _link(url, following + controls) if start + count < len(found) else None,
+            _link(url, following + controls) if 0 < count < len(found) - start else None,
         )
 
     def everything(self, access: Access, member: str, pairs: Sequence[tuple[str, str]]) -> Page:
@@ -126,8 +126,9 @@ class Retrieval:
             for r in self._releases.bodies(rows[start : start + count], asked, tally)
         ]
         kept = [(n, v) for n, v in pairs if n in _EVERYTHING - {"_page", "_count", "_format"}]
-        last = start + count >= len(rows)
-        if last and (asked.types is None or "Provenance" in asked.types):
+        # Asked for nothing, as with _count=0, there is nothing to go on with.
+        last = count == 0 or start + count >= len(rows)
+        if last and count and (asked.types is None or "Provenance" in asked.types):
             entries += self._transmitted(member, [row.key for row in rows])
         url = f"{self._base}/Patient/{member}/$everything"
         window = [("_count", str(count)), ("_page", str(start + count))]
@@ -177,7 +178,7 @@ class Retrieval:
             types=types,
             since=read_instant(values["_since"], "_since") if "_since" in values else None,
             start=_day(values, "start"),
-            end=_day(values, "end"),
+            end=_day(values, "end", last_day_of),
         )
 
     def _matching(
@@ -230,7 +231,12 @@ class Retrieval:
             elif name == "_revinclude" and value.startswith("Provenance:target"):
                 entries.update(self._provenance(access, page))
         keys = {row.key for row, _, _ in page}
-        return [(*key, body, "include") for key, body in entries.items() if key not in keys]
+        # What is included needs a scope of its own.
+        return [
+            (*key, body, "include")
+            for key, body in entries.items()
+            if key not in keys and allows(access.scopes, key[0], "r")
+        ]
 
     def _follow(
         self, access: Access, kind: str, value: str, page: list[tuple[Row, bytes, str]]
@@ -241,21 +247,25 @@ class Retrieval:
             raise BadRequest("_include names no reference parameter of this type.",
                              code="not-supported", expression="_include")  # fmt: skip
         chosen = names if value == "*" or parts[1] == "*" else [parts[1]]
-        found: dict[Key, bytes] = {}
+        wanted: dict[str, set[Key]] = {}
         for _, body, member in page:
             resource = json.read(body)
             for name in chosen:
-                for key in _referenced(resource, PARAMETERS[kind][name].paths):
-                    row = self._repository.get(*key)
-                    if row and self._reaches(access, row, member):
-                        found[key] = self._releases.scope.release(row)[0]
-        return found
+                found = _referenced(resource, PARAMETERS[kind][name].paths)
+                wanted.setdefault(member, set()).update(found)
+        return {
+            row.key: self._releases.scope.release(row)[0]
+            for member, keys in wanted.items()
+            for row in self._reached(access, member, keys)
+        }
 
-    def _reaches(self, access: Access, row: Row, member: str) -> bool:
-        inside = row.compartment == member or (
-            row.compartment == "" and row.key in self._repository.shared_by(member)
-        )
-        return inside and not self._withheld(access, member, row)
+    def _reached(self, access: Access, member: str, keys: set[Key]) -> Iterator[Row]:
+        """Those of some resources that a member's record holds and that may leave."""
+        shared = self._repository.shared_by(member)
+        for row in self._repository.by_keys(sorted(keys)):
+            inside = row.compartment == member or (row.compartment == "" and row.key in shared)
+            if inside and not self._withheld(access, member, row):
+                yield row
 
     def _provenance(self, access: Access, page: list[tuple[Row, bytes, str]]) -> dict[Key, bytes]:
         found: dict[Key, bytes] = {}
@@ -330,10 +340,7 @@ def _conditions(
 
 def _window(pairs: Sequence[tuple[str, str]], default: int) -> tuple[int, int]:
     values = dict(pairs)
-    return (
-        min(_number(values, "_count", default) or default, MAX_COUNT),
-        _number(values, "_page", 0),
-    )
+    return min(_number(values, "_count", default), MAX_COUNT), _number(values, "_page", 0)
 
 
 def _number(values: Mapping[str, str], name: str, default: int) -> int:
@@ -343,10 +350,12 @@ def _number(values: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def _day(values: Mapping[str, str], name: str) -> date | None:
+def _day(
+    values: Mapping[str, str], name: str, read: Callable[[Any], date | None] = day_of
+) -> date | None:
     if name not in values:
         return None
-    found = day_of(values[name])
+    found = read(values[name])
     if found is None:
         raise BadRequest(f"{name} must be a date.", code="value", expression=name)
     return found

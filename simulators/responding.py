@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Request, Response, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
 
 from ..reference.errors import BadRequest, SettingsError
 from ..reference.export.jobs import COMPLETE, FAILED, Job
@@ -53,6 +56,7 @@ class RespondingSimulator:
         self.app.register_blueprint(self._outside())
         self.app.register_blueprint(self._admin(), url_prefix="/admin")
         self._set_up_errors()
+        self.app.before_request(_refuse_nul)
         self.app.after_request(self._finish)
 
     # Routes
@@ -149,10 +153,7 @@ class RespondingSimulator:
             raise BadRequest("An export is asynchronous: send Prefer: respond-async.",
                              code="not-supported")  # fmt: skip
         _require_acceptable(media.FHIR_NDJSON)
-        if request.method == "POST":
-            pairs = parameter_pairs(json_body()) if request.get_data() else []
-        else:
-            pairs = query_pairs()
+        pairs = _operation_pairs()
         job = self.payer.kick_off(
             grant,
             self._request_url(),
@@ -181,14 +182,13 @@ class RespondingSimulator:
         return Response(status=202)
 
     def file(self, job_id: str, name: str) -> Response:
-        job = self.payer.job(self.grant(), job_id)
-        path = self.payer.jobs.file(job, name)
-        if path is None or not path.is_file():
-            raise BadRequest("There is no such file.", status=404, code="not-found")
+        path = self.payer.export_file(self.grant(), job_id, name)
+        # Opened before the answer begins: a job that is deleted meanwhile is still sent whole.
+        stream = path.open("rb")
         return Response(
-            _chunks(path),
+            _chunks(stream),
             mimetype=media.FHIR_NDJSON,
-            headers={"Content-Length": str(path.stat().st_size)},
+            headers={"Content-Length": str(os.fstat(stream.fileno()).st_size)},
             direct_passthrough=True,
         )
 
@@ -196,12 +196,12 @@ class RespondingSimulator:
         self._require_single_member()
         access = self.access()
         _require_acceptable()
-        pairs = parameter_pairs(json_body()) if request.method == "POST" else query_pairs()
-        return self._bundle(self.payer.retrieval.everything(access, ident, pairs))
+        return self._bundle(self.payer.retrieval.everything(access, ident, _operation_pairs()))
 
     def docref(self) -> Response:
         access = self.access()
-        pairs = parameter_pairs(json_body()) if request.method == "POST" else query_pairs()
+        _require_acceptable()
+        pairs = _operation_pairs()
         names = {"patient": "patient", "start": "date", "end": "date", "type": "type"}
         prefixes = {"start": "ge", "end": "le"}
         if "patient" not in dict(pairs):
@@ -289,8 +289,8 @@ class RespondingSimulator:
                              code="not-supported")  # fmt: skip
 
     def _require_admin(self) -> None:
-        expected = f"Bearer {self.payer.settings.admin_token}"
-        if request.headers.get("Authorization") != expected:
+        expected = f"Bearer {self.payer.settings.admin_token}".encode()
+        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
             raise BadRequest("The admin API needs its own token.", status=401, code="login")
 
     # Errors and what every answer carries
@@ -303,6 +303,8 @@ class RespondingSimulator:
         )
         for status, text in HTTP_ERRORS:
             self.app.register_error_handler(status, http_error(text))
+        self.app.register_error_handler(HTTPException, http_error("The request cannot be served."))
+        self.app.register_error_handler(OperationalError, self._busy)
         self.app.register_error_handler(Exception, self._broken)
 
     def _oauth_error(self, error: OAuthError) -> Response:
@@ -314,6 +316,11 @@ class RespondingSimulator:
         )
         content = {"error": error.error, "error_description": error.description}
         return json_answer(content, status=error.status, headers=headers)
+
+    def _busy(self, error: OperationalError) -> Response:
+        _log.warning("the database did not answer: %s at %s", type(error.orig), request.endpoint)
+        return refusal(BadRequest("The payer is busy. Try again.", status=503, code="transient",
+                                  headers={"Retry-After": "5"}))  # fmt: skip
 
     def _broken(self, error: Exception) -> Response:
         # The type alone: a message could hold what was sent.
@@ -329,6 +336,15 @@ class RespondingSimulator:
         for header, value in NO_STORE.items():
             response.headers.setdefault(header, value)
         return response
+
+
+def _refuse_nul() -> None:
+    """No id, name or value holds NUL, and a database may break on it."""
+    values = [request.path, *(text for pair in request.args.items(multi=True) for text in pair)]
+    if media.media_type(request.content_type) == media.FORM:
+        values += [text for pair in request.form.items(multi=True) for text in pair]
+    if any("\0" in value for value in values):
+        raise BadRequest("The request holds a character that is none.", code="invalid")
 
 
 def _public(client: Any) -> dict[str, Any]:
@@ -350,8 +366,14 @@ def _require_acceptable(*also: str) -> None:
                          code="not-supported")  # fmt: skip
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
+def _operation_pairs() -> list[tuple[str, str]]:
+    """The parameters of an operation: of the query, and of a Parameters body if there is one."""
+    posted = request.method == "POST" and request.get_data()
+    return query_pairs() + (parameter_pairs(json_body()) if posted else [])
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    with stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
 

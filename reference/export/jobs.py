@@ -152,6 +152,7 @@ class ExportJobs:
 
     def start(self, client_id: str, request: str, content: Mapping[str, Any]) -> Job:
         """Write the job down, then let a thread do it; returns it as accepted."""
+        self.sweep()
         now = self._clock.now()
         job = Job(secrets.token_hex(16), client_id, request, content, ACCEPTED, "accepted", now,
                   instant(now), "", {})  # fmt: skip
@@ -175,12 +176,23 @@ class ExportJobs:
 
     def resume(self) -> int:
         """Do again what a stopped process left unfinished; returns how many jobs that is."""
+        self.sweep()
         statement = select(_JOB).where(_JOB.c.state.in_([ACCEPTED, RUNNING]))
         with self._engine.connect() as connection:
             jobs = [_job(row) for row in connection.execute(statement).mappings()]
         for job in jobs:
             self._pool.submit(self._run, job)
         return len(jobs)
+
+    def sweep(self) -> int:
+        """Remove the jobs whose results have expired, files and all; returns how many."""
+        now = instant(self._clock.now())
+        statement = select(_JOB).where(_JOB.c.expires != "", _JOB.c.expires <= now)
+        with self._engine.connect() as connection:
+            expired = [_job(row) for row in connection.execute(statement).mappings()]
+        for job in expired:
+            self.remove(job)
+        return len(expired)
 
     def find(self, job_id: str, client_id: str) -> Job | None:
         """The client's job with that id; None when there is none or its results have expired."""
@@ -236,9 +248,9 @@ class ExportJobs:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, job: Job) -> None:
-        writer = NdjsonWriter(self._folder / job.id, lambda: job.id in self._deleted)
-        self._update(job, state=RUNNING, progress="in progress")
         try:
+            writer = NdjsonWriter(self._folder / job.id, lambda: job.id in self._deleted)
+            self._update(job, state=RUNNING, progress="in progress")
             with _closing(writer):
                 result = self._work(job, writer, lambda text: self._update(job, progress=text))
                 files = writer.finish()
@@ -246,6 +258,8 @@ class ExportJobs:
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             return
         except Exception:  # noqa: BLE001 - whatever broke, the job must end and say so
+            # What was written names no file that anybody could ask for.
+            shutil.rmtree(self._folder / job.id, ignore_errors=True)
             self._finish(job, FAILED, {"files": []})
             return
         listed = [{"type": f.type, "name": f.name, "count": f.count} for f in files]

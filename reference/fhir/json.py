@@ -7,6 +7,7 @@ decimal as it was written, and `write` puts it back as it was.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -15,6 +16,14 @@ from ..errors import BadRequest
 
 # Deeper nesting than any FHIR resource in the guides has; a reader that recurses stops there.
 MAX_DEPTH = 64
+# Integers of so many characters fit into 64 bits.
+_SHORT_INTEGER = 18
+# A string, to its end or to the end of the text; possessive, so that no text makes it slow.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ROUND_UP = bytes.maketrans(b"{}", b"[]")
+# Characters that no FHIR string may hold and no database takes: NUL, and halves of a pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def read(body: bytes | str) -> Any:
@@ -24,7 +33,7 @@ def read(body: bytes | str) -> Any:
 
 def read_exact(body: bytes | str) -> Any:
     """Parse JSON keeping each decimal's own text, so that `write` gives it back unchanged."""
-    return json.loads(body, parse_float=_verbatim_number)
+    return json.loads(body, parse_float=_verbatim_number, parse_int=_integer)
 
 
 def write(value: Any) -> bytes:
@@ -36,22 +45,33 @@ def _verbatim_number(text: str) -> orjson.Fragment:
     return orjson.Fragment(text.encode())
 
 
+def _integer(text: str) -> int | orjson.Fragment:
+    """A number, or its text where it is too long to be written back by `write`."""
+    return int(text) if len(text) <= _SHORT_INTEGER else _verbatim_number(text)
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """Parse a request body that must be one JSON object.
 
     Raises BadRequest (400) that says what is wrong with it, without repeating any of it.
     """
-    if _depth_exceeds(body, MAX_DEPTH):
+    if too_deep(body):
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.", code="too-long")
     try:
         value = json.loads(
             body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
         )
+        if b"\\u" in body:
+            _check_text(value)
     except UnicodeDecodeError as error:
         raise BadRequest("The body is not UTF-8.", code="structure") from error
     except _DuplicateKey as error:
         raise BadRequest(
             "The body holds an object with the same key twice.", code="structure"
+        ) from error
+    except _BadText as error:
+        raise BadRequest(
+            "A text in the body holds a character that is none.", code="structure"
         ) from error
     except ValueError as error:
         where = (
@@ -65,7 +85,24 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def too_deep(body: bytes) -> bool:
+    """Whether brackets nest deeper than MAX_DEPTH, told before any parser recurses."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    left = _STRING.sub(b"", body).translate(_ROUND_UP, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        # Each pass takes the innermost level away.
+        left = left.replace(b"[]", b"")
+        if not left:
+            return False
+    return True
+
+
 class _DuplicateKey(ValueError):
+    pass
+
+
+class _BadText(ValueError):
     pass
 
 
@@ -76,30 +113,18 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
+def _check_text(value: Any) -> None:
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise _BadText
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            _check_text(key)
+            _check_text(child)
+    elif isinstance(value, list):
+        for child in value:
+            _check_text(child)
+
+
 def _no_constant(_text: str) -> Any:
     raise ValueError("NaN and Infinity are not JSON")
-
-
-def _depth_exceeds(body: bytes, limit: int) -> bool:
-    """Whether brackets nest deeper than the limit, told before any parser recurses."""
-    if body.count(b"[") + body.count(b"{") <= limit:
-        return False
-    depth = 0
-    in_string = escaped = False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif byte in b"]}":
-            depth -= 1
-    return False

@@ -24,6 +24,8 @@ def lines_of(chunks: Iterable[bytes], *, max_line: int = MAX_LINE) -> Iterator[b
         parts = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
         rest = parts.pop()
         for part in parts:
+            if len(part) > max_line:
+                raise RecordRejected(f"A line is longer than {max_line} bytes.")
             line = part.rstrip(b"\r")
             if line.strip():
                 yield line

@@ -119,6 +119,8 @@ PARAMETERS: dict[str, dict[str, SearchParameter]] = {
     "Specimen": {"patient": _of(REFERENCE, "subject"), "type": _of(TOKEN, "type")},
 }  # fmt: skip
 
+# Modifiers beside `missing`, by kind: another one would be taken and left out of account.
+_MODIFIERS = {TOKEN: (), DATE: (), STRING: ("exact", "contains"), REFERENCE: ("Patient",)}
 _PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
 
@@ -157,13 +159,16 @@ def condition(kind: str, name: str, value: str) -> Condition | None:
         raise BadRequest(
             f"The search parameter {bare} has no value.", code="value", expression=bare
         )
-    if modifier and modifier not in ("exact", "contains", "missing", "Patient"):
+    if modifier and modifier not in ("missing", *_MODIFIERS[parameter.kind]):
         raise BadRequest(
             f"The search parameter {bare} has no such modifier.",
             code="not-supported",
             expression=bare,
         )
-    if parameter.kind == DATE and modifier != "missing":
+    if modifier == "missing":
+        if values not in (("true",), ("false",)):
+            raise BadRequest(f"{bare}:missing is true or false.", code="value", expression=bare)
+    elif parameter.kind == DATE:
         for part in values:
             if moment_range(_prefix(part)[1]) is None:
                 raise BadRequest(

@@ -9,12 +9,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Engine, MetaData, String, Table, Text, select
 
 from ..errors import SettingsError
 from ..fhir import json
 from ..fhir.dates import moment_range
 from ..parties import PayerIdentity
+from ..store.database import put_row
+from ..trust.keys import PRIVATE_MEMBERS
 
 STATES = ("pending", "approved", "suspended")
 _METADATA = MetaData()
@@ -73,8 +75,7 @@ class ClientRegistry:
             raise SettingsError("A client needs jwks, jwks_uri or a secret to authenticate with.")
         content = json.write(asdict(client)).decode()
         with self._engine.begin() as connection:
-            connection.execute(delete(_CLIENT).where(_CLIENT.c.client_id == client.client_id))
-            connection.execute(insert(_CLIENT).values(client_id=client.client_id, content=content))
+            put_row(connection, _CLIENT, {"client_id": client.client_id, "content": content})
         return client
 
     def find(self, client_id: str) -> Client | None:
@@ -113,14 +114,58 @@ def client_from_json(content: Mapping[str, Any]) -> Client:
     missing = [key for key in ("client_id", "organization") if not content.get(key)]
     if missing:
         raise SettingsError(f"A client registration needs {missing[0]}.")
-    secrets = [_digested(secret) for secret in content.get("secrets", [])]
+    _check_shape(content)
+    listed = content.get("secrets") or []
+    if not isinstance(listed, list):
+        raise SettingsError("A client's secrets must be a list.")
+    secrets = [_digested(secret) for secret in listed]
     return _client({"name": content["client_id"], **content, "secrets": secrets})
 
 
+def _check_shape(content: Mapping[str, Any]) -> None:
+    """Raise SettingsError where a value is of a kind that would be read as something else."""
+    for key in ("client_id", "name", "jwks_uri", "state"):
+        if not isinstance(content.get(key, ""), str):
+            raise SettingsError(f"A client's {key} must be text.")
+    for key in ("scopes", "grant_types"):
+        if not _texts(content.get(key, [])):
+            raise SettingsError(f"A client's {key} must be a list of texts.")
+    jwks = content.get("jwks") or {"keys": []}
+    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if not isinstance(keys, list) or not all(isinstance(k, Mapping) for k in keys):
+        raise SettingsError("A client's jwks must be a JWK set: an object with a list of keys.")
+    if any(PRIVATE_MEMBERS & key.keys() for key in keys):
+        raise SettingsError("A client's jwks holds a private key. Register the public half only.")
+    uri = content.get("jwks_uri")
+    if uri and not uri.startswith(("https://", "http://")):
+        raise SettingsError("A client's jwks_uri must be a URL with https or http.")
+    organization = content["organization"]
+    if not isinstance(organization, Mapping) or not all(
+        isinstance(organization.get(key), str) and organization[key] for key in ("system", "value")
+    ):
+        raise SettingsError("A client's organization needs system and value.")
+
+
+def _check_secret(secret: Any) -> None:
+    if not isinstance(secret, Mapping) or not all(isinstance(v, str) for v in secret.values()):
+        raise SettingsError("A client's secret must be an object of texts.")
+    for end in ("activation", "expiration"):
+        # An end that cannot be read would be no end at all.
+        if secret.get(end) and moment_range(secret[end]) is None:
+            raise SettingsError(f"The {end} of a client's secret must be a date or an instant.")
+    if not secret.get("secret") and not secret.get("sha256"):
+        raise SettingsError("A client's secret needs secret or sha256.")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+
+
 def _digested(secret: Mapping[str, Any]) -> dict[str, Any]:
+    _check_secret(secret)
     if "secret" not in secret:
         return dict(secret)
-    digest = hashlib.sha256(str(secret["secret"]).encode()).hexdigest()
+    digest = hashlib.sha256(secret["secret"].encode()).hexdigest()
     return {"sha256": digest, **{k: v for k, v in secret.items() if k != "secret"}}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..errors import SettingsError
@@ -49,6 +52,17 @@ def open_data_dir(data_dir: Path, name: str) -> Engine:
     """Return an engine for the SQLite file `name`.sqlite in a folder, which is made if missing."""
     data_dir.mkdir(parents=True, exist_ok=True)
     return open_database(f"sqlite:///{data_dir / name}.sqlite")
+
+
+def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, or put it in the place of the one with the same primary key.
+
+    One statement, so that two writers of the same row cannot fail each other.
+    """
+    insert: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    keys = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in values.items() if name not in keys}
+    connection.execute(insert(table).values(**values).on_conflict_do_update(keys, set_=changed))
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

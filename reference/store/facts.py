@@ -74,6 +74,8 @@ def stored(resource: Mapping[str, Any], body: bytes, *, now: datetime) -> Stored
 
 def stored_line(line: bytes, *, now: datetime) -> Stored:
     """One NDJSON line with its facts. Raises RecordRejected when it is no JSON object."""
+    if json.too_deep(line):
+        raise RecordRejected(f"A line is nested deeper than {json.MAX_DEPTH} levels.")
     try:
         resource = json.read(line)
     except ValueError as error:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Index,
     Integer,
@@ -70,6 +71,8 @@ SHARED_REFERENCE = Table(
 )
 
 Key = tuple[str, str]
+# Types that belong to one member or to none, whoever points at them.
+_NEVER_SHARED = frozenset({"Patient", "Provenance"})
 T = TypeVar("T")
 
 
@@ -181,37 +184,45 @@ class Repository:
     def shared_by(self, compartment: str) -> set[Key]:
         """Keys of what a compartment needs from outside: its references, followed to the end.
 
-        Only resources that belong to nobody are followed, so no other member is ever reached.
+        Only resources that belong to nobody are followed, so no other member is ever reached. One
+        that names a Patient of another compartment is left out, and so is Provenance: what is
+        about several members belongs to none of them.
         """
+        tainted: set[Key] = set()
         with self._engine.connect() as connection:
             found = {
                 (kind, ident)
                 for kind, ident in connection.execute(
                     select(OUTWARD.c.type, OUTWARD.c.id).where(OUTWARD.c.compartment == compartment)
                 )
+                if kind not in _NEVER_SHARED
             }
             new = set(found)
             while new:
-                step = {
-                    (kind, ident)
-                    for batch in _batches(sorted(new), _BATCH)
-                    for kind, ident in connection.execute(
-                        select(SHARED_REFERENCE.c.type, SHARED_REFERENCE.c.id).where(
-                            or_(
-                                *(
-                                    and_(
-                                        SHARED_REFERENCE.c.from_type == kind,
-                                        SHARED_REFERENCE.c.from_id == ident,
-                                    )
-                                    for kind, ident in batch
-                                )
-                            )
-                        )
-                    )
-                }
-                new = step - found
+                step = set()
+                for source, target in self._shared_step(connection, sorted(new)):
+                    if target[0] == "Patient" and target[1] != compartment:
+                        tainted.add(source)
+                    step.add(target)
+                new = {key for key in step - found if key[0] not in _NEVER_SHARED}
                 found |= new
-        return found
+        return found - tainted
+
+    @staticmethod
+    def _shared_step(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Key, Key]]:
+        """Each reference of some shared resources, as (from, to)."""
+        table = SHARED_REFERENCE.c
+        for batch in _batches(keys, _BATCH):
+            by_type: dict[str, list[str]] = {}
+            for kind, ident in batch:
+                by_type.setdefault(kind, []).append(ident)
+            wanted = (
+                and_(table.from_type == kind, table.from_id.in_(idents))
+                for kind, idents in by_type.items()
+            )
+            statement = select(table.from_type, table.from_id, table.type, table.id)
+            for row in connection.execute(statement.where(or_(*wanted))):
+                yield (row[0], row[1]), (row[2], row[3])
 
     def compartments_of(self, keys: Iterable[Key]) -> dict[Key, str]:
         """The compartment of each of the resources that are stored."""
@@ -313,7 +324,7 @@ def _conditions(selection: Selection) -> list[Any]:
 
 def sortable(moment: datetime) -> str:
     """A moment as text that sorts in the order of time: UTC to the microsecond."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _as_row(resource: Stored) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class AuthorizationServer:
     replay: ReplayStore
     matches: Matches
     clock: Clock
-    fetch_jwks: Callable[[str], Mapping[str, Any]]
+    published: Callable[[str, str], Mapping[str, Any]]
 
     def token(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[dict[str, Any], str]:
         """The token answer and the client it is for; raises OAuthError otherwise.
@@ -107,7 +107,7 @@ class AuthorizationServer:
                 audience=self.token_url,
                 now=self.clock.now(),
                 replay=self.replay,
-                fetch_jwks=self.fetch_jwks,
+                published=self.published,
             )
         except AssertionRefused as refused:
             raise invalid_client(str(refused)) from refused

@@ -17,7 +17,7 @@ from ..errors import SettingsError
 
 # SMART Backend Services: the two algorithms a server may be asked for.
 ALGORITHMS = ("ES384", "RS384")
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MIN_RSA_BITS = 2048
 
 
@@ -36,7 +36,7 @@ def generate(algorithm: str = "ES384") -> dict[str, Any]:
 
 def public(jwk: Mapping[str, Any]) -> dict[str, Any]:
     """The key without its private members."""
-    return {name: value for name, value in jwk.items() if name not in _PRIVATE_MEMBERS}
+    return {name: value for name, value in jwk.items() if name not in PRIVATE_MEMBERS}
 
 
 def public_set(*jwks: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_gathered_resources_make_one_file_a_type(tmp_path):
         (b'{"resourceType":"Goal","id":"a b"}', "no id"),
         (b'{"resourceType":"Goal","id":"1","x":NaN}', "not JSON"),
         (b'{"resourceType":"Goal","id":"1","identifier":{}}', "shape"),
-        (b'{"resourceType":"Goal","id":"1","x":' + b"[" * 120 + b"]" * 120 + b"}", "shape"),
+        (b'{"resourceType":"Goal","id":"1","x":' + b"[" * 120 + b"]" * 120 + b"}", "nested"),
         (b'{"resourceType":"Goal","id":"seen"}', "twice"),
     ],
 )
