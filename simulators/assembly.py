@@ -23,7 +23,7 @@ from ..reference.responding import RespondingPayer, RespondingSettings
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.trust import keys
 from .defects import apply
-from .responding import RespondingSimulator
+from .responding import INTERNAL_ROOT, INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
 
 PAYER_IDENTIFIERS = "https://example.org/payer-id"
@@ -164,8 +164,8 @@ def _payer(
         else open_data_dir(data_dir, "responding-payer")
     )
     settings = RespondingSettings(
-        fhir_base=f"{root}/fhir",
-        token_url=f"{root}/oauth/token",
+        fhir_base=f"{root}{INTERNAL_ROOT}",
+        token_url=f"{root}{INTERNAL_TOKEN}",
         identity=RESPONDING,
         data_dir=data_dir,
         scope=read_scope(options.scope) if options.scope else DataScope(),

@@ -40,6 +40,9 @@ from .discovery import capability_statement, davinci_configuration, smart_config
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 18
 
+# Where the payer answers itself, whatever address others know it by.
+INTERNAL_ROOT, INTERNAL_TOKEN = "/fhir", "/oauth/token"
+
 After = Callable[[Request, Response], Response]
 
 
@@ -51,15 +54,25 @@ class RespondingSimulator:
         self.after: list[tuple[str, After]] = []
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-        root = urlsplit(payer.settings.fhir_base).path.rstrip("/")
-        self.app.register_blueprint(self._fhir(), url_prefix=root or None)
-        self.app.register_blueprint(self._outside())
+        self._mount()
         self.app.register_blueprint(self._admin(), url_prefix="/admin")
         self._set_up_errors()
         self.app.before_request(_refuse_nul)
         self.app.after_request(self._finish)
 
     # Routes
+
+    def _mount(self) -> None:
+        """Answer at the payer's own addresses, and at the public ones where they differ.
+
+        A reverse proxy may pass its path on or take it off.
+        """
+        settings = self.payer.settings
+        public = urlsplit(settings.fhir_base).path.rstrip("/")
+        self.app.register_blueprint(self._fhir(), url_prefix=INTERNAL_ROOT)
+        if public != INTERNAL_ROOT:
+            self.app.register_blueprint(self._fhir(), url_prefix=public or None, name="public")
+        self.app.register_blueprint(self._outside())
 
     def _fhir(self) -> Blueprint:
         fhir = Blueprint("fhir", __name__)
@@ -84,8 +97,9 @@ class RespondingSimulator:
 
     def _outside(self) -> Blueprint:
         outside = Blueprint("outside", __name__)
-        path = urlsplit(self.payer.settings.token_url).path
-        outside.add_url_rule(path, "token", self.token, methods=["POST"])
+        paths = {INTERNAL_TOKEN, urlsplit(self.payer.settings.token_url).path}
+        for path in sorted(paths):
+            outside.add_url_rule(path, "token", self.token, methods=["POST"])
         outside.add_url_rule("/.well-known/davinci-configuration", "davinci", self.davinci)
         return outside
 
@@ -280,7 +294,8 @@ class RespondingSimulator:
 
     def _request_url(self) -> str:
         path = request.full_path.rstrip("?")
-        root = urlsplit(self.payer.settings.fhir_base).path.rstrip("/")
+        public = urlsplit(self.payer.settings.fhir_base).path.rstrip("/")
+        root = public if public and path.startswith(f"{public}/") else INTERNAL_ROOT
         return self.payer.settings.fhir_base + path.removeprefix(root)
 
     def _require_single_member(self) -> None:

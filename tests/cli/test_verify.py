@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
-
-
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "payer_exchange.cli", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +18,8 @@ def responder() -> Iterator[RunningResponder]:
     running.close()
 
 
-def test_without_a_target_a_simulated_payer_is_judged_and_is_green(tmp_path: Path) -> None:
-    done = run("verify", "responding-payer", "--members", "1", cwd=tmp_path)
+def test_without_a_target_a_simulated_payer_is_judged_and_is_green(command, tmp_path: Path) -> None:
+    done = command("verify", "responding-payer", "--members", "1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
     assert results["verdict"] == "pass"
@@ -39,8 +30,8 @@ def test_without_a_target_a_simulated_payer_is_judged_and_is_green(tmp_path: Pat
     assert judged["pdex-150"] == "not_tested"
 
 
-def test_a_defect_turns_the_run_red(tmp_path: Path) -> None:
-    done = run("verify", "responding-payer", "--members", "1", "--defect", "R23-404",
+def test_a_defect_turns_the_run_red(command, tmp_path: Path) -> None:
+    done = command("verify", "responding-payer", "--members", "1", "--defect", "R23-404",
                "--tags", "hrex-mm-9", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 1
     results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
@@ -51,18 +42,22 @@ def test_a_defect_turns_the_run_red(tmp_path: Path) -> None:
     assert all(s["evidence"] for s in failed)
 
 
-def test_a_settings_file_names_the_target(responder: RunningResponder, tmp_path: Path) -> None:
+def test_a_settings_file_names_the_target(
+    command, responder: RunningResponder, tmp_path: Path
+) -> None:
     responder.write_config(tmp_path / "old" / "payer-exchange.toml")
-    done = run("verify", "responding-payer", "--config", "old/payer-exchange.toml",
+    done = command("verify", "responding-payer", "--config", "old/payer-exchange.toml",
                "--tags", "smart-disc-05 or hrex-mm-9", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "No requirement is violated" in done.stderr
 
 
-def test_nothing_of_a_member_is_in_a_report(responder: RunningResponder, tmp_path: Path) -> None:
+def test_nothing_of_a_member_is_in_a_report(
+    command, responder: RunningResponder, tmp_path: Path
+) -> None:
     responder.write_config(tmp_path / "payer-exchange.toml")
     truth = json.loads((tmp_path / "members.json").read_text())
-    done = run("verify", "responding-payer", "--config", "payer-exchange.toml",
+    done = command("verify", "responding-payer", "--config", "payer-exchange.toml",
                "--report-dir", "report", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr + "".join(
@@ -75,13 +70,13 @@ def test_nothing_of_a_member_is_in_a_report(responder: RunningResponder, tmp_pat
 
 
 def test_a_payer_that_cannot_be_reached_is_no_verdict(
-    responder: RunningResponder, tmp_path: Path
+    command, responder: RunningResponder, tmp_path: Path
 ) -> None:
     responder.write_config(tmp_path / "payer-exchange.toml")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/fhir"
-        done = run("verify", "responding-payer", url, "--config", "payer-exchange.toml",
+        done = command("verify", "responding-payer", url, "--config", "payer-exchange.toml",
                    "--tags", "smart-disc-05", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 3
     assert "cannot be reached" in done.stderr
@@ -98,7 +93,9 @@ def test_a_payer_that_cannot_be_reached_is_no_verdict(
         (["--load", "no-such-folder"], "no file or folder"),
     ],
 )
-def test_wrong_usage_says_what_to_do(arguments: list[str], words: str, tmp_path: Path) -> None:
-    done = run("verify", "responding-payer", *arguments, cwd=tmp_path)
+def test_wrong_usage_says_what_to_do(
+    command, arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    done = command("verify", "responding-payer", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
