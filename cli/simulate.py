@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ from rich.console import Console
 from ..reference.fhir import json
 from ..reference.holdings import Filled, read_paths
 from ..reference.settings import read_settings
-from ..simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from ..simulators.assembly import (
+    FilledResponder,
+    ResponderOptions,
+    RunningResponder,
+    start_responder,
+)
+from ..simulators.granian_serving import serve
 from ..simulators.requesting_assembly import (
     RequesterOptions,
     RunningRequester,
@@ -62,11 +69,18 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(path_type=Path),
     help="Write payer-exchange.toml, a client key and the truth table here.",
 )
+@click.option(
+    "--server",
+    type=click.Choice(["cheroot", "granian"]),
+    default="cheroot",
+    show_default=True,
+    help="granian, an extra, answers more requests a second.",
+)
 @responder_options
 def responding_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, config_out: Path | None,
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
-    data_scope: Path | None, strategy: str, database: str,
+    data_scope: Path | None, strategy: str, database: str, server: str,
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
@@ -74,6 +88,9 @@ def responding_payer(
         seed=seed, load=paths, defects=defects, scope=data_scope, strategy=strategy,
         database=database,
     )  # fmt: skip
+    if server == "granian":
+        _serve_by_granian(options, config_out)
+        return
     running = start(options)
     try:
         tell(running, config_out)
@@ -82,6 +99,15 @@ def responding_payer(
         _console.print("Stopping.")
     finally:
         running.close()
+
+
+def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> None:
+    with tempfile.TemporaryDirectory(prefix="payer-exchange-") as passing:
+        serve(
+            options,
+            options.data_dir or Path(passing),
+            ready=lambda found: tell(found, config_out),
+        )
 
 
 @simulate.command("requesting-payer")
@@ -194,7 +220,7 @@ def start(options: ResponderOptions) -> RunningResponder:
         )
 
 
-def tell(running: RunningResponder, config_out: Path | None) -> None:
+def tell(running: FilledResponder, config_out: Path | None) -> None:
     """Say where the payer answers and what it holds, and write the settings for its clients."""
     if config_out:
         running.write_config(config_out)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +57,15 @@ class ResponderOptions:
     threads: int = 8
 
 
-@dataclass(slots=True)
-class RunningResponder:
-    """A simulated responding payer that answers; `close` ends it."""
+@dataclass(slots=True, kw_only=True)
+class FilledResponder:
+    """A responding payer with members, a client and defects; `close` ends its exports."""
 
     payer: RespondingPayer
     simulator: RespondingSimulator
-    server: Server
     client_key: dict[str, Any]
     filled: Filled
     population: Population | None
-    folder: tempfile.TemporaryDirectory[str] | None = field(default=None)
 
     @property
     def fhir_base(self) -> str:
@@ -94,6 +93,18 @@ class RunningResponder:
         if self.population is not None:
             return self.population.truth(responding, requesting)
         return loaded_truth(self.payer, responding, requesting)
+
+    def close(self) -> None:
+        """Stop exporting."""
+        self.payer.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class RunningResponder(FilledResponder):
+    """A simulated responding payer that answers; `close` ends it."""
+
+    server: Server
+    folder: tempfile.TemporaryDirectory[str] | None = field(default=None)
 
     def close(self) -> None:
         """Stop answering, stop exporting, and remove what was temporary."""
@@ -144,20 +155,53 @@ def start_responder(
             undo.callback(folder.cleanup)
         server = Server(options.host, options.port, threads=options.threads)
         undo.callback(server.stop)
-        payer = _payer(options, server, data_dir, clock)
-        undo.callback(payer.close)
-        running = _filled(options, server, payer, data_dir, progress)
-        running.folder = folder
+        root = options.public_url.rstrip("/") or server.url
+        found = open_responder(options, root, data_dir, clock=clock, progress=progress)
         # Only what failed half-way is undone: from here on it is the caller's to close.
         undo.pop_all()
-    server.start(running.simulator.app)
-    return running
+    server.start(found.simulator.app)
+    return RunningResponder(
+        payer=found.payer,
+        simulator=found.simulator,
+        client_key=found.client_key,
+        filled=found.filled,
+        population=found.population,
+        server=server,
+        folder=folder,
+    )
+
+
+def open_responder(
+    options: ResponderOptions,
+    root: str,
+    data_dir: Path,
+    *,
+    clock: Clock | None = None,
+    progress: Callable[[int], None] | None = None,
+    admin_token: str = "",
+) -> FilledResponder:
+    """A responding payer that others know at the root URL, filled unless its folder has members.
+
+    Raises SettingsError as `start_responder` does.
+    """
+    payer = _payer(options, root, data_dir, clock, admin_token)
+    with ExitStack() as undo:
+        undo.callback(payer.close)
+        population = _population(options, data_dir, payer)
+        filled = _fill(payer, population, options.load, progress)
+        key = _register(payer, data_dir)
+        simulator = RespondingSimulator(payer)
+        apply(simulator, options.defects)
+        payer.jobs.resume()
+        undo.pop_all()
+    return FilledResponder(
+        payer=payer, simulator=simulator, client_key=key, filled=filled, population=population
+    )
 
 
 def _payer(
-    options: ResponderOptions, server: Server, data_dir: Path, clock: Clock | None
+    options: ResponderOptions, root: str, data_dir: Path, clock: Clock | None, admin_token: str
 ) -> RespondingPayer:
-    root = options.public_url.rstrip("/") or server.url
     engine = (
         open_database(options.database)
         if options.database
@@ -171,28 +215,29 @@ def _payer(
         scope=read_scope(options.scope) if options.scope else DataScope(),
         strategy=options.strategy,
         token_lifetime_s=options.token_lifetime_s,
+        **({"admin_token": admin_token} if admin_token else {}),
     )
     return RespondingPayer(settings, engine, clock=clock)
 
 
-def _filled(
-    options: ResponderOptions,
-    server: Server,
-    payer: RespondingPayer,
-    data_dir: Path,
-    progress: Callable[[int], None] | None,
-) -> RunningResponder:
-    population = None if options.load else _population(options, payer.clock)
-    filled = _fill(payer, population, options.load, progress)
-    key = _register(payer, data_dir)
-    simulator = RespondingSimulator(payer)
-    apply(simulator, options.defects)
-    payer.jobs.resume()
-    return RunningResponder(payer, simulator, server, key, filled, population)
+def _population(
+    options: ResponderOptions, data_dir: Path, payer: RespondingPayer
+) -> Population | None:
+    """The population the folder was filled from, or is to be; None with data of the user's own.
 
-
-def _population(options: ResponderOptions, clock: Clock) -> Population:
-    return Population(seed=options.seed, members=options.members, as_of=clock.now().date())
+    What it was made of is kept beside it: tomorrow the same options would make another one.
+    """
+    kept = data_dir / "population.json"
+    if kept.is_file():
+        facts = json.loads(kept.read_text(encoding="utf-8"))
+        return Population(facts["seed"], facts["members"], date.fromisoformat(facts["as_of"]))
+    if options.load or payer.repository.counts().get("Patient"):
+        return None
+    as_of = payer.clock.now().date()
+    facts = {"seed": options.seed, "members": options.members, "as_of": as_of.isoformat()}
+    data_dir.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(facts), encoding="utf-8")
+    return Population(options.seed, options.members, as_of)
 
 
 def _fill(

@@ -178,9 +178,14 @@ def references_resolve(seen: Seen) -> None:
     payload.references_resolve(_delivered(seen))
 
 
-@then("every clinical resource claims a US Core, PDex or CARIN profile")
-def profiles_are_claimed(seen: Seen) -> None:
-    payload.profiles_are_claimed(_delivered(seen))
+@then(parsers.parse("every {kind} claims a profile of US Core, PDex or HRex"))
+def profiles_are_claimed(seen: Seen, kind: str) -> None:
+    delivered = _delivered(seen)
+    # What members share stands in no record: there the delivery itself is looked at.
+    held = delivered if kind in payload.SHARED else delivery.expected_keys(seen.meant(), *_SENT)
+    if not any(k == kind for k, _ in held):
+        raise CannotTell(f"The truth table's record holds no {kind}.")
+    payload.profiles_are_claimed(delivered, kind)
 
 
 @then("every attachment has a content type and data or an address")

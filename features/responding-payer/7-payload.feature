@@ -92,10 +92,95 @@ Feature: Payload
     Given the export of the request "unique"
     Then the Patient has an identifier of type "MB"
 
-  @pdex-35 @pdex-21 @pdex-28 @pdex-33 @pdex-39 @pdex-74
-  Scenario: Clinical data claims US Core profiles
+  @pdex-21
+  Scenario: An AllergyIntolerance claims a profile of the guides
     Given the export of the request "unique"
-    Then every clinical resource claims a US Core, PDex or CARIN profile
+    Then every AllergyIntolerance claims a profile of US Core, PDex or HRex
+
+  @pdex-22
+  Scenario: A CarePlan claims a profile of the guides
+    Given the export of the request "unique"
+    Then every CarePlan claims a profile of US Core, PDex or HRex
+
+  @pdex-23
+  Scenario: A CareTeam claims a profile of the guides
+    Given the export of the request "unique"
+    Then every CareTeam claims a profile of US Core, PDex or HRex
+
+  @pdex-25 @pdex-26
+  Scenario: A DiagnosticReport claims a profile of the guides
+    Given the export of the request "unique"
+    Then every DiagnosticReport claims a profile of US Core, PDex or HRex
+
+  @pdex-27
+  Scenario: A DocumentReference claims a profile of the guides
+    Given the export of the request "unique"
+    Then every DocumentReference claims a profile of US Core, PDex or HRex
+
+  @pdex-28
+  Scenario: An Immunization claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Immunization claims a profile of US Core, PDex or HRex
+
+  @pdex-31
+  Scenario: A Location claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Location claims a profile of US Core, PDex or HRex
+
+  @pdex-32
+  Scenario: A Medication claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Medication claims a profile of US Core, PDex or HRex
+
+  @pdex-33
+  Scenario: A MedicationRequest claims a profile of the guides
+    Given the export of the request "unique"
+    Then every MedicationRequest claims a profile of US Core, PDex or HRex
+
+  @pdex-34
+  Scenario: An Organization claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Organization claims a profile of US Core, PDex or HRex
+
+  @pdex-35
+  Scenario: A Patient claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Patient claims a profile of US Core, PDex or HRex
+
+  @pdex-37
+  Scenario: A Practitioner claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Practitioner claims a profile of US Core, PDex or HRex
+
+  @pdex-38
+  Scenario: A PractitionerRole claims a profile of the guides
+    Given the export of the request "unique"
+    Then every PractitionerRole claims a profile of US Core, PDex or HRex
+
+  @pdex-39
+  Scenario: A Procedure claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Procedure claims a profile of US Core, PDex or HRex
+
+  @pdex-30
+  Scenario: An Observation claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Observation claims a profile of US Core, PDex or HRex
+
+  @pdex-74
+  Scenario: A Condition claims a profile of the guides
+    Given the export of the request "unique"
+    Then every Condition claims a profile of US Core, PDex or HRex
+
+  @pdex-78
+  Scenario: A MedicationDispense claims a profile of the guides
+    Given the export of the request "unique"
+    Then every MedicationDispense claims a profile of US Core, PDex or HRex
+
+  @pdex-29
+  Scenario: A Device claims a profile of the guides
+    Given the export of the request "every-claim"
+    Then every Device claims a profile of US Core, PDex or HRex
 
   @bulk-out-14
   Scenario: Documents have content

@@ -126,9 +126,11 @@ def _no_content_type(resource: dict[str, Any]) -> None:
             content.get("attachment", {}).pop("contentType", None)
 
 
-_rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-35", "pdex-21", "pdex-28",
-           "pdex-33", "pdex-39", "pdex-74", "pdex-75", "pdex-158", "pdex-168", "pdex-76",
-           "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
+_rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-22", "pdex-23",
+           "pdex-25", "pdex-26", "pdex-27", "pdex-28", "pdex-29", "pdex-30", "pdex-31", "pdex-32",
+           "pdex-33", "pdex-34", "pdex-35", "pdex-37", "pdex-38", "pdex-39", "pdex-74", "pdex-75",
+           "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
+           "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
 _rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",

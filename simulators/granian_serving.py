@@ -1,0 +1,84 @@
+"""Serving the responding payer by granian: more requests a second, for load and benchmarks.
+
+Granian's workers are processes of their own, so the payer is filled first, closed, and opened again
+by each worker from its data folder. Defects work as with the embedded server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..reference.errors import SettingsError
+from .assembly import FilledResponder, ResponderOptions, open_responder
+
+# How a worker is told where its payer lies.
+FOLDER = "PAYER_EXCHANGE_WORKER"
+_FILE = "worker.json"
+
+
+def serve(
+    options: ResponderOptions,
+    data_dir: Path,
+    *,
+    workers: int = 1,
+    ready: Callable[[FilledResponder], None],
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fill the payer, call `ready` with it, then answer until interrupted.
+
+    Raises SettingsError when granian is not installed.
+    """
+    try:
+        from granian import Granian  # noqa: PLC0415 - an extra
+        from granian.constants import Interfaces  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "granian is not installed. Install payer-exchange with its extra: "
+            "pip install 'payer-exchange[granian]'."
+        ) from error
+    root = options.public_url.rstrip("/") or f"http://{options.host}:{options.port}"
+    found = open_responder(options, root, data_dir, progress=progress)
+    ready(found)
+    _tell_workers(options, root, data_dir, found.payer.settings.admin_token)
+    found.close()
+    Granian(
+        f"{__name__}:application",
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=workers,
+        blocking_threads=options.threads,
+        log_enabled=False,
+    ).serve()
+
+
+def application() -> Any:
+    """The WSGI application of one worker."""
+    folder = Path(os.environ[FOLDER])
+    facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    paths = {"load": tuple(map(Path, facts["options"].pop("load")))}
+    for name in ("data_dir", "scope"):
+        value = facts["options"].pop(name)
+        paths[name] = Path(value) if value else None
+    facts["options"]["defects"] = tuple(facts["options"]["defects"])
+    options = ResponderOptions(**facts["options"], **paths)
+    found = open_responder(options, facts["root"], folder, admin_token=facts["admin_token"])
+    return found.simulator.app
+
+
+def _tell_workers(options: ResponderOptions, root: str, folder: Path, admin_token: str) -> None:
+    file = folder / _FILE
+    file.touch(mode=0o600)
+    content = {
+        "options": asdict(replace(options, data_dir=folder)),
+        "root": root,
+        "admin_token": admin_token,
+    }
+    file.write_text(json.dumps(content, default=str), encoding="utf-8")
+    os.environ[FOLDER] = str(folder)
