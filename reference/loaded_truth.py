@@ -222,7 +222,11 @@ def _has_sensitive(member: Member) -> bool:
 
 _CASES: tuple[tuple[str, Callable[[Member], bool], str], ...] = (
     ("every-claim", _has_claims, "No loaded member has a claim that may leave."),
-    ("prior-authorizations", _has_authorizations, "No loaded member has a prior authorization that may leave."),
+    (
+        "prior-authorizations",
+        _has_authorizations,
+        "No loaded member has a prior authorization that may leave.",
+    ),
     ("unstructured-documents", _has_documents, "No loaded member has a document that may leave."),
     ("time-windows", _has_history, "No loaded record was updated at more than one moment."),
     ("sensitive-held", _has_sensitive, "No loaded record is labelled as sensitive."),

@@ -207,6 +207,7 @@ def _payer(
         if options.database
         else open_data_dir(data_dir, "responding-payer")
     )
+    own_token: dict[str, Any] = {"admin_token": admin_token} if admin_token else {}
     settings = RespondingSettings(
         fhir_base=f"{root}{INTERNAL_ROOT}",
         token_url=f"{root}{INTERNAL_TOKEN}",
@@ -215,7 +216,7 @@ def _payer(
         scope=read_scope(options.scope) if options.scope else DataScope(),
         strategy=options.strategy,
         token_lifetime_s=options.token_lifetime_s,
-        **({"admin_token": admin_token} if admin_token else {}),
+        **own_token,
     )
     return RespondingPayer(settings, engine, clock=clock)
 

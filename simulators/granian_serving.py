@@ -62,12 +62,12 @@ def application() -> Any:
     """The WSGI application of one worker."""
     folder = Path(os.environ[FOLDER])
     facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-    paths = {"load": tuple(map(Path, facts["options"].pop("load")))}
+    given: dict[str, Any] = facts["options"]
+    for name in ("load", "defects"):
+        given[name] = tuple(Path(x) if name == "load" else x for x in given[name])
     for name in ("data_dir", "scope"):
-        value = facts["options"].pop(name)
-        paths[name] = Path(value) if value else None
-    facts["options"]["defects"] = tuple(facts["options"]["defects"])
-    options = ResponderOptions(**facts["options"], **paths)
+        given[name] = Path(given[name]) if given[name] else None
+    options = ResponderOptions(**given)
     found = open_responder(options, facts["root"], folder, admin_token=facts["admin_token"])
     return found.simulator.app
 

@@ -199,12 +199,14 @@ class RespondingSimulator:
         path = self.payer.export_file(self.grant(), job_id, name)
         # Opened before the answer begins: a job that is deleted meanwhile is still sent whole.
         stream = path.open("rb")
-        return Response(
+        answer = Response(
             _chunks(stream),
             mimetype=media.FHIR_NDJSON,
             headers={"Content-Length": str(os.fstat(stream.fileno()).st_size)},
             direct_passthrough=True,
         )
+        answer.call_on_close(stream.close)
+        return answer
 
     def everything(self, ident: str) -> Response:
         self._require_single_member()

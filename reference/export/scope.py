@@ -69,7 +69,12 @@ class DataScope:
             return "sensitive"
         if "pa" in row.marks:
             return self._authorization_withheld(row.marks, today)
-        if self.years is not None and _older(row.service_date, today, self.years):
+        # A cover that began long ago is no service of long ago.
+        if (
+            self.years is not None
+            and row.type != "Coverage"
+            and _older(row.service_date, today, self.years)
+        ):
             return "older-than-window"
         return ""
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .clock import Clock
-from .errors import BadRequest
-from .fhir import json
-from .fhir.search import Condition, condition
-from .intake.ledger import Ledger
-from .parties import PayerIdentity
-from .registration.servers import ServerRegistry
-from .store.facts import stored, stored_line
-from .store.repository import Repository, Row, Selection
+from ..clock import Clock
+from ..errors import BadRequest
+from ..fhir import json
+from ..fhir.search import Condition, condition
+from ..intake.ledger import Ledger
+from ..parties import PayerIdentity
+from ..registration.servers import ServerRegistry
+from ..store.facts import stored, stored_line
+from ..store.repository import Repository, Row, Selection
 
 
 class Records:

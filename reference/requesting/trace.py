@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .audit import AuditLog
-from .clock import Clock
-from .errors import PayerExchangeError
+from ..audit import AuditLog
+from ..clock import Clock
+from ..errors import PayerExchangeError
 
 
 @dataclass(frozen=True, slots=True)

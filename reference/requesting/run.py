@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
-from .audit import AuditLog
-from .clock import Clock, instant
-from .errors import PayerExchangeError, RecordRejected, SettingsError
-from .http import Exchange, HttpClient
-from .intake.archive import document_id
-from .intake.ledger import Ledger
-from .intake.stages import STAGES, Intake, IntakeSettings, verify_files
-from .intake.staging import Retrieved, Staging
-from .opt_in import OptIns
-from .registration.servers import Server, ServerRegistry
-from .requesting_exchange import Conversation, Matched
-from .requesting_request import InvokeRequest, check_consent, payor_fault
-from .requesting_settings import RequestingSettings
-from .requesting_store import Records
-from .requesting_trace import PhaseEvent, Trace
-from .store.repository import Repository
-from .target import Target
-from .tasks import COMPLETED, FAILED, RUNNING, ExchangeCancelled, ExchangeTask, Tasks
+from ..audit import AuditLog
+from ..clock import Clock, instant
+from ..errors import PayerExchangeError, RecordRejected, SettingsError
+from ..http import Exchange, HttpClient
+from ..intake.archive import document_id
+from ..intake.ledger import Ledger
+from ..intake.stages import STAGES, Intake, IntakeSettings, verify_files
+from ..intake.staging import Retrieved, Staging
+from ..opt_in import OptIns
+from ..registration.servers import Server, ServerRegistry
+from ..store.repository import Repository
+from ..target import Target
+from ..tasks import COMPLETED, FAILED, RUNNING, ExchangeCancelled, ExchangeTask, Tasks
+from .exchange import Conversation, Matched
+from .request import InvokeRequest, check_consent, payor_fault
+from .settings import RequestingSettings
+from .store import Records
+from .trace import PhaseEvent, Trace
 
 _log = logging.getLogger(__name__)
 

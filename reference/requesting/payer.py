@@ -13,24 +13,22 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from .clock import Clock, SystemClock
-from .errors import BadRequest
-from .fhir import json
-from .holdings import organization
-from .http import Exchange
-from .intake.archive import archived_bytes, document_id, papers
-from .intake.staging import Retrieved
-from .opt_in import OptIn, OptInEvent, request_parameters
-from .parties import PayerIdentity
-from .registration.servers import Registered, Server, register_document
-from .requesting_request import InvokeRequest, check_consent, read_invoke
-from .requesting_run import Exchanges, Interrupted, Rooms
-from .requesting_settings import RequestingSettings, reference_to, with_organization
-from .requesting_store import reference_identifiers
-from .requesting_trace import PhaseEvent
-from .tasks import COMPLETED, RUNNING, TAKEN_BACK, ExchangeTask
-
-__all__ = ["Interrupted", "PhaseEvent", "RequestingPayer", "RequestingSettings"]
+from ..clock import Clock, SystemClock
+from ..errors import BadRequest
+from ..fhir import json
+from ..holdings import organization
+from ..http import Exchange
+from ..intake.archive import archived_bytes, document_id, papers
+from ..intake.staging import Retrieved
+from ..opt_in import OptIn, OptInEvent, request_parameters
+from ..parties import PayerIdentity
+from ..registration.servers import Registered, Server, register_document
+from ..tasks import COMPLETED, RUNNING, TAKEN_BACK, ExchangeTask
+from .request import InvokeRequest, check_consent, read_invoke
+from .run import Exchanges, Rooms
+from .settings import RequestingSettings, reference_to, with_organization
+from .store import reference_identifiers
+from .trace import PhaseEvent
 
 _IN_PARAMETERS = "Parameters.parameter.where(name='{}')"
 

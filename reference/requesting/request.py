@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .consent import evaluate
-from .errors import BadRequest
-from .fhir.dates import read_instant
-from .fhir.media import NDJSON_NAMES
-from .fhir.parameters import Parameter, by_name, parameters_of, required
-from .fhir.references import split_reference
-from .member_match import PARAMETER_NAMES, MemberMatchRequest, check_request
-from .parties import PayerIdentity
-from .registration.servers import Server
+from ..consent import evaluate
+from ..errors import BadRequest
+from ..fhir.dates import read_instant
+from ..fhir.media import NDJSON_NAMES
+from ..fhir.parameters import Parameter, by_name, parameters_of, required
+from ..fhir.references import split_reference
+from ..member_match import PARAMETER_NAMES, MemberMatchRequest, check_request
+from ..parties import PayerIdentity
+from ..registration.servers import Server
 
 _NAMES = ("localPatient", "sourceIssuerUrl", "memberMatch", "export")
 _EXPORT = ("_type", "_since", "_until", "_typeFilter", "_outputFormat")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from .errors import OutcomeReturned
-from .fhir.references import binary_urls, references_in, split_reference
-from .fhir.search import PARAMETERS
-from .intake.reading import SHARED
-from .requesting_trace import Phase
-from .store.repository import Key
+from ..errors import OutcomeReturned
+from ..fhir.references import binary_urls, references_in, split_reference
+from ..fhir.search import PARAMETERS
+from ..intake.reading import SHARED
+from ..store.repository import Key
+from .trace import Phase
 
 Pages = Callable[[str], Iterable[Mapping[str, Any]]]
 Read = Callable[[str], Mapping[str, Any] | None]

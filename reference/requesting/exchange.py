@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from .asking import member_match_parameters
-from .errors import (
+from ..asking import member_match_parameters
+from ..errors import (
     ConsentRefused,
     ExportFailed,
     ManyMatches,
@@ -16,16 +16,16 @@ from .errors import (
     OutcomeReturned,
     TargetError,
 )
-from .fhir import json
-from .fhir.parameters import make_parameters
-from .fhir.references import split_reference
-from .http import Exchange, origin_of
-from .intake.staging import LineFiles, Staging
-from .registration.servers import Server
-from .requesting_request import InvokeRequest
-from .requesting_search import searched
-from .requesting_trace import Phase, Trace
-from .target import AccessToken, Target, issue_codes
+from ..fhir import json
+from ..fhir.parameters import make_parameters
+from ..fhir.references import split_reference
+from ..http import Exchange, origin_of
+from ..intake.staging import LineFiles, Staging
+from ..registration.servers import Server
+from ..target import AccessToken, Target, issue_codes
+from .request import InvokeRequest
+from .search import searched
+from .trace import Phase, Trace
 
 _MAX_PAGES = 100_000
 _REFUSALS: dict[str, tuple[type[TargetError], str]] = {

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingsError
-from .intake.archive import MODES
-from .intake.transform import TAG_SYSTEM
-from .parties import PayerIdentity
-from .registration.servers import EXPORT_METHODS
+from ..errors import SettingsError
+from ..intake.archive import MODES
+from ..intake.transform import TAG_SYSTEM
+from ..parties import PayerIdentity
+from ..registration.servers import EXPORT_METHODS
 
 
 def _token() -> str:
