@@ -6,6 +6,7 @@ manifest never points at half a file. A job found unfinished when the payer star
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -35,6 +36,8 @@ from sqlalchemy import (
 from ..clock import Clock, instant
 from ..fhir import json
 from ..fhir.dates import parse_moment
+
+_log = logging.getLogger(__name__)
 
 ACCEPTED, RUNNING, COMPLETE, FAILED = "accepted", "running", "complete", "failed"
 KEEP_FOR = timedelta(hours=24)
@@ -177,7 +180,9 @@ class ExportJobs:
     def resume(self) -> int:
         """Do again what a stopped process left unfinished; returns how many jobs that is."""
         self.sweep()
-        statement = select(_JOB).where(_JOB.c.state.in_([ACCEPTED, RUNNING]))
+        statement = select(_JOB).where(_JOB.c.state.in_([_log = logging.getLogger(__name__)
+
+ACCEPTED, RUNNING]))
         with self._engine.connect() as connection:
             jobs = [_job(row) for row in connection.execute(statement).mappings()]
         for job in jobs:
@@ -208,7 +213,9 @@ class ExportJobs:
     def running(self, client_id: str) -> int:
         """How many jobs of a client are not finished."""
         statement = select(_JOB.c.id).where(
-            _JOB.c.client_id == client_id, _JOB.c.state.in_([ACCEPTED, RUNNING])
+            _JOB.c.client_id == client_id, _JOB.c.state.in_([_log = logging.getLogger(__name__)
+
+ACCEPTED, RUNNING])
         )
         with self._engine.connect() as connection:
             return len(connection.execute(statement).all())
@@ -257,7 +264,9 @@ class ExportJobs:
         except JobCancelled:
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             return
-        except Exception:  # noqa: BLE001 - whatever broke, the job must end and say so
+        except Exception as error:  # noqa: BLE001 - whatever broke, the job must end and say so
+            # The type alone: a message could hold what was read.
+            _log.error("an export failed: %s", type(error).__name__)  # noqa: TRY400
             # What was written names no file that anybody could ask for.
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             self._finish(job, FAILED, {"files": []})
