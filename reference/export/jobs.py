@@ -180,9 +180,7 @@ class ExportJobs:
     def resume(self) -> int:
         """Do again what a stopped process left unfinished; returns how many jobs that is."""
         self.sweep()
-        statement = select(_JOB).where(_JOB.c.state.in_([_log = logging.getLogger(__name__)
-
-ACCEPTED, RUNNING]))
+        statement = select(_JOB).where(_JOB.c.state.in_([ACCEPTED, RUNNING]))
         with self._engine.connect() as connection:
             jobs = [_job(row) for row in connection.execute(statement).mappings()]
         for job in jobs:
@@ -213,9 +211,7 @@ ACCEPTED, RUNNING]))
     def running(self, client_id: str) -> int:
         """How many jobs of a client are not finished."""
         statement = select(_JOB.c.id).where(
-            _JOB.c.client_id == client_id, _JOB.c.state.in_([_log = logging.getLogger(__name__)
-
-ACCEPTED, RUNNING])
+            _JOB.c.client_id == client_id, _JOB.c.state.in_([ACCEPTED, RUNNING])
         )
         with self._engine.connect() as connection:
             return len(connection.execute(statement).all())
