@@ -262,7 +262,7 @@ class ExportJobs:
             return
         except Exception as error:  # noqa: BLE001 - whatever broke, the job must end and say so
             # The type alone: a message could hold what was read.
-            _log.error("an export failed: %s", type(error).__name__)  # noqa: TRY400
+            _log.error("an export failed: %s", type(error).__name__)
             # What was written names no file that anybody could ask for.
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             self._finish(job, FAILED, {"files": []})
