@@ -261,6 +261,8 @@ class ExportJobs:
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             return
         except Exception as error:  # noqa: BLE001 - whatever broke, the job must end and say so
+            if job.id in self._deleted:  # its folder was taken away under it
+                return
             # The type alone: a message could hold what was read.
             _log.error("an export failed: %s", type(error).__name__)
             # What was written names no file that anybody could ask for.
