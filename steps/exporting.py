@@ -58,9 +58,9 @@ def kick_off_names_status(seen: Seen) -> None:
 
 @then("polls that were not the last carry Retry-After")
 def polls_carry_retry_after(seen: Seen) -> None:
-    waiting = [p for p in seen.export.polls if p.status == 202]
+    waiting = [p for p in seen.export.polls if p.status == 202] or _polled_at_once(seen)
     if not waiting:
-        raise CannotTell("The export was finished at the first poll, so no waiting answer came.")
+        raise CannotTell("Every export was finished at its first poll: no waiting answer came.")
     for poll in waiting:
         answers.has_header(poll, "Retry-After")
 
@@ -221,6 +221,24 @@ def _start(seen: Seen, options: dict[str, str] | None, preference: str = "respon
     location = exchange.header("Content-Location")
     if exchange.status == 202 and location and "_typeFilter" not in (options or {}):
         seen.run.target.delete(urljoin(exchange.url, location), token)
+
+
+def _polled_at_once(seen: Seen) -> list[Exchange]:
+    """A waiting answer of an export that is asked for without delay, if one of three gives one."""
+    member = seen.run.member_id("unique")
+    token = seen.run.token("data", member)
+    for _ in range(3):
+        started = seen.run.target.kick_off(
+            f"Patient/{member}/$export", token, export_parameters({})
+        )
+        location = started.header("Content-Location")
+        if started.status != 202 or not location:
+            return []
+        poll = seen.run.target.get(urljoin(started.url, location), token)
+        seen.run.target.delete(urljoin(started.url, location), token)
+        if poll.status == 202:
+            return [seen.look_at(poll)]
+    return []
 
 
 def _deleted(seen: Seen) -> Exchange:

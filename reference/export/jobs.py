@@ -262,6 +262,7 @@ class ExportJobs:
             return
         except Exception as error:  # noqa: BLE001 - whatever broke, the job must end and say so
             if job.id in self._deleted:  # its folder was taken away under it
+                shutil.rmtree(self._folder / job.id, ignore_errors=True)
                 return
             # The type alone: a message could hold what was read.
             _log.error("an export failed: %s", type(error).__name__)
