@@ -86,6 +86,7 @@ class RespondingPayer:
         fetch: Callable[[str], Mapping[str, Any]] | None = None,
     ) -> None:
         self.settings = settings
+        self._engine = engine
         self.clock = clock or SystemClock()
         self.repository = Repository(engine)
         self.registry = MemberRegistry(engine)
@@ -303,8 +304,10 @@ class RespondingPayer:
             self.jobs.remove(job)
 
     def close(self) -> None:
-        """Stop working; unfinished exports go on when the payer starts again."""
+        """Stop and give back the connections; unfinished exports go on at the next start."""
         self.jobs.close()
+        self.registry.close()
+        self._engine.dispose()
 
     def _today(self) -> date:
         return self.clock.now().astimezone(UTC).date()

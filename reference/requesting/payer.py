@@ -51,6 +51,7 @@ class RequestingPayer:
     ) -> None:
         self.settings = settings.checked()
         self.clock = clock or SystemClock()
+        self._engine = engine
         rooms = Rooms.open(self.settings, engine, self.clock)
         self.repository = rooms.repository
         self.servers = rooms.servers
@@ -176,8 +177,9 @@ class RequestingPayer:
         return removed
 
     def close(self) -> None:
-        """Stop; running exchanges end where they are and go on with `resume`."""
+        """Stop and give back the connections; running exchanges go on with `resume`."""
         self.exchanges.close()
+        self._engine.dispose()
 
     # What is known of an exchange
 

