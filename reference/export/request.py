@@ -85,7 +85,8 @@ def _pair(entry: Any, index: int) -> tuple[str, str]:
         )
     value = next((v for k, v in entry.items() if k.startswith("value")), None)
     if isinstance(value, Mapping):
-        value = value.get("reference")
+        literal = value.get("reference")
+        value = literal if isinstance(literal, str) else None
     if not isinstance(value, str | int | bool):
         raise BadRequest(
             "A parameter has no value of the type it needs.", code="structure", expression=where

@@ -143,6 +143,10 @@ class Tally:
         return {f.name: dict(sorted(getattr(self, f.name).items())) for f in fields(self)}
 
 
+_LISTS = ("types", "sensitive_labels")
+_NUMBERS = ("years", "prior_authorization_months")
+
+
 def read_scope(path: Path) -> DataScope:
     """A data scope from a TOML file; raises SettingsError naming file and key."""
     try:
@@ -157,8 +161,18 @@ def read_scope(path: Path) -> DataScope:
             raise SettingsError(
                 f"{path}: the data scope has no key {key}. It has {', '.join(sorted(known))}."
             )
-    return DataScope(**{key: _frozen(value) for key, value in content.items()})
+    return DataScope(**{key: _checked(key, value, path) for key, value in content.items()})
 
 
-def _frozen(value: Any) -> Any:
-    return frozenset(value) if isinstance(value, list) else value
+def _checked(key: str, value: Any, path: Path) -> Any:
+    """A value of the kind its key needs: a text for a list would let through parts of it."""
+    if key in _LISTS:
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise SettingsError(f"{path}: {key} must be a list of texts.")
+        return frozenset(value)
+    if key in _NUMBERS:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise SettingsError(f"{path}: {key} must be a whole number from 0.")
+    elif not isinstance(value, bool):
+        raise SettingsError(f"{path}: {key} must be true or false.")
+    return value

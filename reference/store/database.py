@@ -62,7 +62,9 @@ def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> 
     insert: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     keys = [column.name for column in table.primary_key]
     changed = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed))
+    connection.execute(
+        insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed)
+    )
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -31,7 +31,7 @@ class ResourceScope:
 
 def parse(scope: str) -> ResourceScope | None:
     """A resource scope, or None for anything that is no legal one (letters in order, not empty)."""
-    found = _RESOURCE_SCOPE.match(scope)
+    found = _RESOURCE_SCOPE.fullmatch(scope)
     if not found or not found[3]:
         return None
     letters = _V1.get(found[3], found[3])

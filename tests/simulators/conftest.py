@@ -149,7 +149,7 @@ class Node:
 
     @staticmethod
     def issue(answer, status, code=None, expression=None):
-        """The one issue of a refusal, which must have the status and tell nothing of our insides."""
+        """The one issue of a refusal, which must have the status and tell nothing of insides."""
         assert answer.status_code == status, (answer.status_code, answer.text[:500])
         assert answer.mimetype == FHIR
         outcome = answer.get_json()

@@ -559,8 +559,8 @@ def test_the_next_export_follows_a_changed_scope_file(new_node, tmp_path):
             authorizations = {
                 f"ExplanationOfBenefit/{c['id']}" for c in claims if c["use"] == "preauthorization"
             }
-        seen[name] = set(node.own(node.keys_of(lines))), sum(b'"currency"' in x for x in
-                                                   lines.get("ExplanationOfBenefit", []))  # fmt: skip
+        money = sum(b'"currency"' in body for body in lines.get("ExplanationOfBenefit", []))
+        seen[name] = set(node.own(node.keys_of(lines))), money
     every = {
         name: told
         for key in "HGEK"
