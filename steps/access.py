@@ -9,6 +9,7 @@ import subprocess
 from pytest_bdd import parsers, then, when
 
 from ..reference.target import AccessToken
+from ..reference.trust.signing import ASSERTION_TYPE
 from .run import Export, export_parameters
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
@@ -82,18 +83,47 @@ def narrow_export_of_all(seen: Seen, scope: str) -> None:
 
 @when(parsers.parse('the consent of "{name}" is withdrawn and the record is exported'))
 def withdrawn(seen: Seen, name: str) -> None:
+    member, token = _withdraw(seen, name)
+    export = Export(
+        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
+    )
+    seen.look_at_export(seen.run.follow(export, member))
+
+
+@when(parsers.parse('the consent of "{name}" is withdrawn and a token for the member is asked for'))
+def withdrawn_token(seen: Seen, name: str) -> None:
+    auth = seen.run.settings.target.auth
+    if auth.member_binding == "none" or auth.method != "smart-backend-services":
+        raise CannotTell("Tokens are not bound to a member: set [target.auth] member_binding.")
+    member, _ = _withdraw(seen, name)
+    by_subject = auth.member_binding == "sub"
+    form = {
+        "grant_type": "client_credentials",
+        "scope": auth.data_scope,
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": seen.run.target.assertion(
+            claims={"sub": member} if by_subject else None
+        ),
+        **({} if by_subject else {"patient": member}),
+    }
+    seen.look_at(seen.run.target.request_token(form))
+
+
+def _withdraw(seen: Seen, name: str) -> tuple[str, AccessToken]:
+    """The member whose consent is withdrawn, once a run, and a token from before."""
     command = seen.run.settings.hooks.withdraw_consent
     if not command:
         raise CannotTell(
             "No command withdraws a consent: set [hooks] withdraw_consent in payer-exchange.toml."
         )
-    member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
-    _run_hook(command, member)
-    export = Export(
-        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
-    )
-    seen.look_at_export(seen.run.follow(export, member))
+
+    def withdraw() -> tuple[str, AccessToken]:
+        member = seen.run.member_id(name)
+        token = seen.run.token("data", member)
+        _run_hook(command, member)
+        return member, token
+
+    return seen.run.once(("withdrawn", name), withdraw)
 
 
 def _run_hook(command: str, member: str) -> None:

@@ -112,7 +112,21 @@ def no_writing(seen: Seen) -> None:
                           " ".join(writing), "scope")  # fmt: skip
 
 
-@when(parsers.re(r"(?P<what>a member match|a search|an export) is asked for without a token"))
+@then(parsers.parse('the grant is no wider than "{scope}"'))
+def no_wider(seen: Seen, scope: str) -> None:
+    granted = str(seen.json().get("scope", "")).split()
+    wider = [s for s in granted if s != scope]
+    if wider:
+        raise CheckFailed("More was granted than was asked for.", scope, " ".join(granted),
+                          "scope")  # fmt: skip
+
+
+@when("an export is asked for without a token")
+def export_without_token(seen: Seen) -> None:
+    _protected(seen, "an export", None)
+
+
+@when(parsers.re(r"(?P<what>a member match|a search) is asked for without a token"))
 def without_token(seen: Seen, what: str) -> None:
     _protected(seen, what, None)
 

@@ -193,6 +193,12 @@ def attachments_have_content(seen: Seen) -> None:
     payload.attachments_have_content(_delivered(seen))
 
 
+@then("formats of sources stand on entities, with codes of the guide")
+def source_formats_are_right(seen: Seen) -> None:
+    if not payload.source_formats_are_right(_delivered(seen)):
+        raise CannotTell("No Provenance of the delivery tells the format of a source.")
+
+
 def _delivered(seen: Seen) -> payload.Resources:
     seen.files()
     return seen.resources()

@@ -6,9 +6,10 @@ from typing import Any
 
 from pytest_bdd import given, parsers, then, when
 
+from .checks import answers
 from .checks.payload import CLINICAL
 from .seen import Seen
-from .verdicts import CheckFailed
+from .verdicts import CheckFailed, NotApplicable
 
 
 @given("the target's SMART configuration")
@@ -61,6 +62,25 @@ def clinical_types_declare(seen: Seen, value: str) -> None:
     if lacking:
         raise CheckFailed("Types do not declare the reverse include.", value, ", ".join(lacking),
                           "rest.resource.searchRevInclude")  # fmt: skip
+
+
+@then("OpenID Connect is claimed with its issuer and keys, or not at all")
+def openid_is_whole(seen: Seen) -> None:
+    found = seen.json()
+    if "sso-openid-connect" not in found.get("capabilities", []):
+        raise NotApplicable("The target does not claim OpenID Connect.")
+    for name in ("issuer", "jwks_uri"):
+        answers.holds(found, name, "an absolute URL", answers.is_absolute_url)
+
+
+@then("every type that is delivered is declared")
+def delivered_is_declared(seen: Seen) -> None:
+    declared = {str(r.get("type")) for r in _resources(seen)}
+    seen.files()
+    lacking = sorted({kind for kind, _ in seen.resources()} - declared)
+    if lacking:
+        raise CheckFailed("Types are delivered that are not declared.", "every type that is there",
+                          f"missing: {', '.join(lacking)}", "rest.resource.type")  # fmt: skip
 
 
 def _resources(seen: Seen) -> list[dict[str, Any]]:

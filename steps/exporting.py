@@ -27,6 +27,103 @@ def export_with(seen: Seen, name: str, option: str, value: str) -> None:
     seen.look_at_export(seen.run.export(name, **{option: value}))
 
 
+@given(
+    parsers.parse(
+        'the export of the request "{name}" with Observations since the middle of its record'
+    )
+)
+def export_filtered(seen: Seen, name: str) -> None:
+    seen.request = name
+    facts = delivery.expected_keys(seen.meant(), "sent", "stripped")
+    days = sorted({str(f["service_date"])[:10] for (kind, _), f in facts.items()
+                   if kind == "Observation" and f.get("service_date")})  # fmt: skip
+    if len(days) < 2:
+        raise CannotTell("The truth table knows fewer than two days of Observations.")
+    seen.moment = days[len(days) // 2]
+    query = f"Observation?date=ge{seen.moment}"
+    seen.look_at_export(seen.run.export(name, _type="Observation,Condition", _typeFilter=query))
+
+
+@then("only Observations since then are delivered, and every Condition")
+def filter_applied(seen: Seen) -> None:
+    seen.files()
+    facts = delivery.expected_keys(seen.meant(), "sent", "stripped")
+    conditions = [k for k in facts if k[0] == "Condition"]
+    dated = {k: str(f.get("service_date") or "")[:10] for k, f in facts.items()
+             if k[0] == "Observation"}  # fmt: skip
+    delivery.none_present(
+        {k: {"reason": "Observation before it"} for k, day in dated.items() if day < seen.moment},
+        seen.resources(),
+    )
+    delivery.all_present([*conditions, *(k for k, day in dated.items() if day >= seen.moment)],
+                         seen.resources())  # fmt: skip
+
+
+@given(parsers.parse('a lenient export of the request "{name}" with a parameter nobody knows'))
+def lenient_export(seen: Seen, name: str) -> None:
+    member = seen.run.member_id(name)
+    body = export_parameters({"_type": "Patient", "_nonsense": "1"})
+    headers = {"Prefer": "respond-async, handling=lenient"}
+    started = seen.run.target.kick_off(
+        f"Patient/{member}/$export", seen.run.token("data", member), body, headers=headers
+    )
+    if 400 <= started.status < 500:
+        raise CannotTell("The target refuses what it does not know, even when asked leniently.")
+    seen.look_at_export(seen.run.follow(Export(started), member))
+
+
+@then("an error file tells what was ignored")
+def error_file_tells(seen: Seen) -> None:
+    files = [f for f in seen.files() if f.type == "OperationOutcome"]
+    outcomes = [r for f in files for r in f.resources if r.get("issue")]
+    listed = [e.get("type") for e in seen.export.manifest.get("output", [])]
+    if not outcomes or "OperationOutcome" in listed:
+        raise CheckFailed("What was ignored is not told in an error file.",
+                          "an OperationOutcome in manifest.error",
+                          "in manifest.output" if "OperationOutcome" in listed else "none",
+                          "manifest.error")  # fmt: skip
+
+
+@when("the status is asked for again with a new token")
+def status_again(seen: Seen) -> None:
+    _ = seen.export.manifest
+    seen.run.target.forget_tokens()
+    token = seen.run.token("data", seen.run.member_id(seen.request))
+    seen.look_at(seen.run.target.get(_status_url(seen.export), token, accept="application/json"))
+
+
+@then("the answer is the same manifest")
+def same_manifest(seen: Seen) -> None:
+    answers.has_status(seen.exchange, [200])
+    found, first = seen.json(), seen.export.manifest
+    for name in ("transactionTime", "request"):
+        if found.get(name) != first.get(name):
+            raise CheckFailed("A second answer tells another export.", "the same manifest",
+                              f"another {name}", f"manifest.{name}")  # fmt: skip
+    types = [sorted(str(e.get("type")) for e in m.get("output", [])) for m in (found, first)]
+    if types[0] != types[1]:
+        raise CheckFailed("A second answer lists other files.", "the same files", "others",
+                          "manifest.output")  # fmt: skip
+
+
+@when("an export that does not exist is deleted")
+def unknown_deleted(seen: Seen) -> None:
+    url = _status_url(seen.run.export("unique"))
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    head, _, _ = url.rstrip("/").rpartition("/")
+    seen.look_at(seen.run.target.delete(f"{head}/00000000000000000000000000000000", token))
+
+
+@when(parsers.parse('all that the token of "{name}" reaches is exported'))
+def type_level_export(seen: Seen, name: str) -> None:
+    token = seen.run.token("data", seen.run.member_id(name))
+    exchange = seen.run.target.kick_off("Patient/$export", token, export_parameters({}))
+    seen.look_at(exchange)
+    location = exchange.header("Content-Location")
+    if exchange.status == 202 and location:
+        seen.run.target.delete(urljoin(exchange.url, location), token)
+
+
 @when("an export is started by GET")
 def started_by_get(seen: Seen) -> None:
     _start(seen, None)

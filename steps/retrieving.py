@@ -61,6 +61,28 @@ def pages_hold_both(seen: Seen) -> None:
                           "claims and prior authorizations", found, "Bundle.entry")  # fmt: skip
 
 
+@when(parsers.parse('everything of the request "{name}" is asked for by POST'))
+def everything_by_post(seen: Seen, name: str) -> None:
+    member = seen.run.member_id(name)
+    token = seen.run.token("data", member)
+    body = {"resourceType": "Parameters",
+            "parameter": [{"name": "_count", "valueInteger": 10}]}  # fmt: skip
+    seen.look_at(seen.run.target.post(f"Patient/{member}/$everything", body, token))
+
+
+@when(parsers.parse('a version of the Patient of "{name}" is read'))
+def version_read(seen: Seen, name: str) -> None:
+    member = seen.run.member_id(name)
+    token = seen.run.token("data", member)
+    seen.look_at(seen.run.target.get(f"Patient/{member}/_history/1", token))
+
+
+@then("a refusal is an OperationOutcome")
+def refusal_is_outcome(seen: Seen) -> None:
+    if seen.exchange.status >= 400:
+        answers.is_outcome(seen.exchange)
+
+
 @when("everything of a Patient who does not exist is asked for")
 def everything_of_nobody(seen: Seen) -> None:
     token = seen.run.token("data", seen.run.member_id("unique"))

@@ -369,10 +369,18 @@ def _identity(content: Mapping[str, Any]) -> PayerIdentity:
 def export_parameters(options: Mapping[str, str]) -> dict[str, Any]:
     """The Parameters body of a kick-off."""
     entries = [
-        {"name": n, "valueInstant" if n in ("_since", "_until") else "valueString": v}
-        for n, v in options.items()
+        {"name": name, **_value(name, value)}
+        for name, text in options.items()
+        # A semicolon stands for the same parameter once more.
+        for value in text.split(";")
     ]
     return {"resourceType": "Parameters", **({"parameter": entries} if entries else {})}
+
+
+def _value(name: str, value: str) -> dict[str, Any]:
+    if name == "patient":
+        return {"valueReference": {"reference": value}}
+    return {"valueInstant" if name in ("_since", "_until") else "valueString": value}
 
 
 def _entries(manifest: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:

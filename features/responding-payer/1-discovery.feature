@@ -53,12 +53,29 @@ Feature: Discovery
     Given the target's SMART configuration
     Then "capabilities" contains one of "permission-v1, permission-v2"
 
+  @pdex-183 @bulk-auth-01 @hrex-sec-11
+  Scenario: Clients authenticate by SMART Backend Services
+    Given the target's SMART configuration
+    Then "token_endpoint_auth_methods_supported" contains "private_key_jwt"
+    And "grant_types_supported" contains "client_credentials"
+
   @cap-01 @pdex-96
   Scenario: The payer describes itself with a CapabilityStatement for FHIR R4
     Given the target's CapabilityStatement
     Then the answer is a "CapabilityStatement" resource
     And "fhirVersion" starts with "4.0"
     And "kind" is "instance"
+
+  @smart-disc-15
+  Scenario: OpenID Connect is claimed with its issuer and keys, or not at all
+    Given the target's SMART configuration
+    Then OpenID Connect is claimed with its issuer and keys, or not at all
+
+  @pdex-98
+  Scenario: Every type that is delivered is declared
+    Given the export of the request "unique"
+    And the target's CapabilityStatement
+    Then every type that is delivered is declared
 
   @cap-02
   Scenario: The CapabilityStatement instantiates the bulk data capability

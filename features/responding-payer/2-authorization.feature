@@ -1,7 +1,7 @@
 Feature: Authorization
   A token by a signed assertion, and nothing for anybody else.
 
-  @smart-rsp-01 @smart-jwt-15 @cms0057-authenticate
+  @smart-rsp-01 @smart-jwt-15 @smart-jwt-05 @cms0057-authenticate
   Scenario: A good assertion is given a token
     When a token is asked for with a good assertion
     Then the answer has status 200
@@ -107,10 +107,30 @@ Feature: Authorization
     When a token is asked for with the field "grant_type" sent twice
     Then the token request is refused as "invalid_request"
 
+  @pdex-scope-single
+  Scenario: The scope of the match is the canonical of HRex
+    When a token is asked for with the field "scope" set to "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
+    Then the answer has status 200
+
+  @scope-04
+  Scenario: A scope that is asked for in the first syntax is granted in it
+    When a token is asked for with the field "scope" set to "system/Patient.read"
+    Then "scope" is "system/Patient.read"
+
+  @scope-07
+  Scenario: No more is granted than was asked for
+    When a token is asked for with the field "scope" set to "system/Patient.rs"
+    Then the grant is no wider than "system/Patient.rs"
+
   @scope-06
   Scenario: Nothing is granted that is not registered
     When a token is asked for with the field "scope" set to "system/*.cruds"
     Then the grant allows no writing
+
+  @bulk-kickoff-18 @pdex-188
+  Scenario: An export is not started without a token
+    When an export is asked for without a token
+    Then the answer has status 400 or 401 or 403
 
   @http-02 @pdex-cap-401
   Scenario Outline: Without a token <what> is refused
@@ -122,7 +142,6 @@ Feature: Authorization
       | what          |
       | a member match |
       | a search      |
-      | an export     |
 
   @smart-use-02
   Scenario: A token that was never issued is refused
@@ -133,6 +152,11 @@ Feature: Authorization
   Scenario: A token in the address is refused
     When a search is asked for with the token in the address
     Then the answer has status 401
+
+  @pdex-token-membermatch-only
+  Scenario: The token of the match is for the match alone
+    When data is asked for with the token of the match
+    Then the answer has status 401 or 403 or 404
 
   @scope-08
   Scenario: A token for the match reads no data

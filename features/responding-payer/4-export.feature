@@ -1,10 +1,47 @@
 Feature: Export
   A member's record in NDJSON files, started, waited for, downloaded and released.
 
-  @bulk-kickoff-11 @bulk-kickoff-04 @pdex-215
+  @bulk-kickoff-11 @bulk-kickoff-04 @bulk-kickoff-01
   Scenario: An export is accepted
     Given the export of the request "unique"
     Then the kick-off has status 202
+
+  @pdex-215 @pdex-216
+  Scenario: A single member's record can be exported in bulk
+    Given the export of the request "unique"
+    Then the kick-off has status 202
+
+  @bulk-kickoff-06
+  Scenario: All members of a token can be exported together
+    When all that the token of "unique" reaches is exported
+    Then the answer has status 202
+
+  @bulk-param-10 @bulk-param-09
+  Scenario: An export cannot be narrowed to somebody out of reach
+    When an export is started with "patient" set to "Patient/no-such-patient-0000"
+    Then the answer is a refusal with an OperationOutcome
+
+  @bulk-kickoff-16
+  Scenario: Types sent one by one are the same as types in a list
+    Given the export of the request "unique" with "_type" set to "Patient;Condition"
+    Then the files hold resources of the types "Patient, Condition" only
+    And resources of the type "Patient" are delivered
+    And resources of the type "Condition" are delivered
+
+  @scope-14 @bulk-param-06
+  Scenario: A type that nobody holds fails the kick-off
+    When an export is started with "_type" set to "Nonsense"
+    Then the answer is a refusal with an OperationOutcome
+
+  @pdex-180c @bulk-param-15
+  Scenario: A filter is applied to its own type, and to no other
+    Given the export of the request "unique" with Observations since the middle of its record
+    Then only Observations since then are delivered, and every Condition
+
+  @bulk-man-14 @bulk-man-11 @bulk-man-12
+  Scenario: What is ignored leniently is told in an error file
+    Given a lenient export of the request "unique" with a parameter nobody knows
+    Then an error file tells what was ignored
 
   @bulk-kickoff-12
   Scenario: The kick-off tells where to ask for the status
@@ -64,6 +101,11 @@ Feature: Export
     Given the export of the request "unique" with "_since" set to "2099-01-01T00:00:00Z"
     Then no resource of the member is delivered
 
+  @bulk-param-24
+  Scenario: An export holds the Patient
+    Given the export of the request "unique"
+    Then resources of the type "Patient" are delivered
+
   @bulk-param-05 @pdex-179
   Scenario: An export without types holds all that the member's record has
     Given the export of the request "unique"
@@ -89,6 +131,12 @@ Feature: Export
     Given the export of the request "unique"
     When the status is asked for without a token
     Then the answer has status 401 or 403
+
+  @bulk-status-19 @bulk-status-01
+  Scenario: A finished export is answered the same again, with another token too
+    Given the export of the request "unique"
+    When the status is asked for again with a new token
+    Then the answer is the same manifest
 
   @bulk-status-18
   Scenario: An export that does not exist is not found
@@ -161,6 +209,11 @@ Feature: Export
     Given the export of the request "unique"
     When each file is asked for without a token
     Then every file was refused
+
+  @bulk-del-03
+  Scenario: An export that does not exist cannot be deleted
+    When an export that does not exist is deleted
+    Then the answer is a refusal with an OperationOutcome
 
   @bulk-del-01
   Scenario: An export can be deleted

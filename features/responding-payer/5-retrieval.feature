@@ -17,6 +17,11 @@ Feature: Retrieval
     Given everything of the request "prior-authorizations"
     Then the pages hold claims and prior authorizations
 
+  @ev-09
+  Scenario: Everything can be asked for by POST
+    When everything of the request "unique" is asked for by POST
+    Then the answer is a searchset Bundle
+
   @ev-08
   Scenario: Everything of somebody unknown is refused
     When everything of a Patient who does not exist is asked for
@@ -101,6 +106,12 @@ Feature: Retrieval
   Scenario: A resource that does not exist is not found
     When a Condition that does not exist is read in the record of "unique"
     Then the answer has status 404
+
+  @rest-03
+  Scenario: A version is answered, or not found
+    When a version of the Patient of "unique" is read
+    Then the answer has status 200 or 404 or 410
+    And a refusal is an OperationOutcome
 
   @rest-02
   Scenario: A resource that is read has a version tag

@@ -37,6 +37,12 @@ Feature: Access
     When all is exported with a token for "system/Patient.rs"
     Then the files hold resources of the types "Patient" only
 
+  @pdex-token-consent-recheck @needs-withdraw-consent
+  Scenario: A withdrawn consent gives no token for the member
+    Given the match of the request "withdrawn-later"
+    When the consent of "withdrawn-later" is withdrawn and a token for the member is asked for
+    Then the answer has status 400 or 401 or 403
+
   @pdex-156 @pdex-167 @needs-withdraw-consent
   Scenario: A consent withdrawn after the match closes the record
     Given the match of the request "withdrawn-later"

@@ -16,7 +16,12 @@ Feature: Payload
     Given the export of the request "unique"
     Then every Provenance has agents with who and type
 
-  @pdex-05
+  @pdex-prov-sourceformat
+  Scenario: The format of a source stands where it belongs
+    Given the export of the request "unique"
+    Then formats of sources stand on entities, with codes of the guide
+
+  @pdex-05 @pdex-04
   Scenario: Every resource has a Provenance of its origin
     Given the export of the request "unique"
     Then every clinical resource is the target of a Provenance of author or source

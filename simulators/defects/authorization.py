@@ -141,7 +141,7 @@ def any_scope(simulator: RespondingSimulator) -> None:
 
 
 @defect("R13", "Operations are open without a token", "http-02", "pdex-cap-401", "smart-use-02",
-        "bulk-status-16", "pdex-184")  # fmt: skip
+        "bulk-status-16", "pdex-184", "bulk-kickoff-18", "pdex-188")  # fmt: skip
 def open_without_token(simulator: RespondingSimulator) -> None:
     strict = simulator.grant
 
@@ -174,7 +174,8 @@ def token_in_address(simulator: RespondingSimulator) -> None:
         header or f"Bearer {request.args.get('access_token', '')}")  # fmt: skip
 
 
-@defect("R11-data", "A token for the match reads data", "scope-08")
+@defect("R11-data", "A token for the match reads data", "scope-08",
+        "pdex-token-membermatch-only")  # fmt: skip
 def match_token_reads(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.access
@@ -208,9 +209,31 @@ def cacheable_token(simulator: RespondingSimulator) -> None:
 
 
 @defect("BSA-none", "A good assertion is refused", "smart-rsp-01", "smart-jwt-15",
-        "cms0057-authenticate", "smart-jwt-19")  # fmt: skip
+        "cms0057-authenticate", "smart-jwt-19", "smart-jwt-05", "pdex-scope-single",
+        also=("scope-04", "scope-07"))  # fmt: skip
 def refuses_all(simulator: RespondingSimulator) -> None:
     def by_assertion(_assertion: str, _client_id: str) -> Any:
         raise authorization.invalid_client("defect")
 
     simulator.payer.authorization.by_assertion = by_assertion
+
+
+@defect("R11-all", "Every registered scope is granted", "scope-07",
+        also=("scope-04", "scope-08", "scope-13", "scope-16", "pdex-217",
+              "pdex-token-membermatch-only"))  # fmt: skip
+def grants_all(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.token
+
+    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
+        # What is refused for another reason stays refused.
+        every = " ".join(simulator.payer.clients.all()[0].scopes)
+        return strict({**form, "scope": [every]} if form.get("scope") else form, basic)
+
+    server.token = token
+
+
+@defect("R11-syntax", "A scope in the first syntax is granted in the second", "scope-04")
+def second_syntax(simulator: RespondingSimulator) -> None:
+    change_json(simulator, "token",
+                lambda c: {**c, "scope": c["scope"].replace(".read", ".rs")})  # fmt: skip

@@ -33,18 +33,22 @@ def smart_as_text(simulator: RespondingSimulator) -> None:
     set_header(simulator, "smart", "Content-Type", "text/plain")
 
 
-def _list_defect(ident: str, field: str, requirement: str, words: str) -> None:
-    @defect(ident, words, requirement)
+_BACKEND = ("pdex-183", "bulk-auth-01", "hrex-sec-11")
+
+
+def _list_defect(ident: str, field: str, requirements: tuple[str, ...], words: str) -> None:
+    @defect(ident, words, *requirements)
     def install(simulator: RespondingSimulator) -> None:
         change_json(simulator, "smart", lambda c: c.update({field: []}))
 
 
-_list_defect("R01-grants", "grant_types_supported", "smart-disc-06", "No grant type is offered")
-_list_defect("R01-methods", "token_endpoint_auth_methods_supported", "smart-disc-09",
+_list_defect("R01-grants", "grant_types_supported", ("smart-disc-06", *_BACKEND),
+             "No grant type is offered")  # fmt: skip
+_list_defect("R01-methods", "token_endpoint_auth_methods_supported", ("smart-disc-09", *_BACKEND),
              "private_key_jwt is not offered")  # fmt: skip
 _list_defect("R01-algorithms", "token_endpoint_auth_signing_alg_values_supported",
-             "smart-disc-10", "No signing algorithm is named")  # fmt: skip
-_list_defect("R01-scopes", "scopes_supported", "smart-disc-11", "No scope is listed")
+             ("smart-disc-10",), "No signing algorithm is named")  # fmt: skip
+_list_defect("R01-scopes", "scopes_supported", ("smart-disc-11",), "No scope is listed")
 
 
 @defect("R01-capabilities", "No capability is claimed", "smart-disc-07", "smart-disc-12")
@@ -95,3 +99,17 @@ def no_reverse_includes(simulator: RespondingSimulator) -> None:
 @defect("R02-format", "JSON is not among the formats", "pdex-cap-payer-json")
 def no_json(simulator: RespondingSimulator) -> None:
     change_json(simulator, "metadata", lambda c: c.update(format=["application/fhir+xml"]))
+
+
+@defect("R02-types", "A type that is delivered is not declared", "pdex-98")
+def undeclared_type(simulator: RespondingSimulator) -> None:
+    def change(content: dict[str, Any]) -> None:
+        rest = content["rest"][0]
+        rest["resource"] = [r for r in rest["resource"] if r["type"] != "Observation"]
+
+    change_json(simulator, "metadata", change)
+
+
+@defect("R01-openid", "OpenID Connect is claimed without issuer and keys", "smart-disc-15")
+def openid_without_issuer(simulator: RespondingSimulator) -> None:
+    change_json(simulator, "smart", lambda c: c["capabilities"].append("sso-openid-connect"))

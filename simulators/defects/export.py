@@ -107,7 +107,8 @@ def _wait_once(simulator: RespondingSimulator) -> None:
 
 
 @defect("R84", "A kick-off is answered 200 with the data", "bulk-kickoff-11", "bulk-kickoff-04",
-        "pdex-215", "bulk-kickoff-02", "bulk-kickoff-10", "bulk-param-01",
+        "bulk-kickoff-01", "bulk-kickoff-06", "pdex-215", "pdex-216",
+        "bulk-kickoff-02", "bulk-kickoff-10", "bulk-param-01",
         also=("bulk-del-01", "pdex-139"))  # fmt: skip
 def synchronous_kick_off(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
@@ -176,8 +177,10 @@ def _forgives(ident: str, words: str, names: tuple[str, ...], *requirements: str
 _forgives("R90", "A format nobody knows is accepted", ("_outputFormat",), "bulk-kickoff-14")
 _forgives("R90-since", "A since that is no instant is ignored", ("_since",), "bulk-kickoff-14")
 _forgives("R90-type", "A type nobody knows is ignored", ("_type",), "bulk-kickoff-14",
-          "scope-13")  # fmt: skip
+          "scope-13", "scope-14", "bulk-param-06")  # fmt: skip
 _forgives("R90-unknown", "A parameter nobody knows is ignored", ("_nonsense",), "bulk-param-11")
+_forgives("R90-patient", "Somebody out of reach is left out in silence", ("patient",),
+          "bulk-param-10", "bulk-param-09")  # fmt: skip
 _forgives("R69", "A filter that cannot be applied is ignored in silence", ("_typeFilter",),
           "pdex-180d")  # fmt: skip
 
@@ -238,6 +241,44 @@ def ignores_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     floor = "2024-06-01T00:00:00Z"
     return [(n, max(v, floor) if n == "_since" else v) for n, v in pairs]
+
+
+@_asked("R68-last", "Of several types sent one by one the last counts", "bulk-kickoff-16")
+def last_type_only(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return list(dict(pairs).items())
+
+
+@_asked("R70", "A filter is accepted and not applied", "pdex-180c", "bulk-param-15")
+def ignores_filter(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(n, v) for n, v in pairs if n != "_typeFilter"]
+
+
+@_manifest("MAN-1", "What is ignored leniently is told nowhere", "bulk-man-14", "bulk-man-11",
+           "bulk-man-12")  # fmt: skip
+def errors_not_told(manifest: dict[str, Any]) -> None:
+    manifest["error"] = []
+
+
+@defect("STA-2", "A finished export is answered once", "bulk-status-19", "bulk-status-01")
+def answered_once(simulator: RespondingSimulator) -> None:
+    answered: set[str] = set()
+
+    def change(request: Request, response: Response) -> Response:
+        if response.status_code == 200:
+            if request.path in answered:
+                response.status_code = 404
+            answered.add(request.path)
+        return response
+
+    change_answer(simulator, "status", change)
+
+
+@defect("DEL-3", "An export that does not exist is deleted all the same", "bulk-del-03")
+def deletes_nothing(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        return Response(status=202) if response.status_code == 404 else response
+
+    change_answer(simulator, "delete", change)
 
 
 @defect("R14", "The status is open without a token", "bulk-status-16", "pdex-184")

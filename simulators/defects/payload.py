@@ -84,9 +84,11 @@ def _is(resource: dict[str, Any], kind: str) -> bool:
 
 _without("R79", "No Provenance is delivered", lambda r: not _is(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
-         "pdex-05")  # fmt: skip
+         "pdex-05", "pdex-04")  # fmt: skip
 _without("R78", "Documents of prior authorizations are not delivered",
          lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134")  # fmt: skip
+_without("R88-patient", "The Patient is not delivered", lambda r: not _is(r, "Patient"),
+         "bulk-param-24")  # fmt: skip
 _without("R68-oral", "Claims of the dentist are not delivered",
          lambda r: not any("Oral-Basis" in p for p in r.get("meta", {}).get("profile", [])),
          "pdex-158", "pdex-168")  # fmt: skip
@@ -107,6 +109,12 @@ def _no_transmitter(resource: dict[str, Any]) -> None:
         for coding in agent.get("type", {}).get("coding", []):
             if coding.get("code") == "transmitter":
                 coding["code"] = "enterer"
+
+
+def _format_at_root(resource: dict[str, Any]) -> None:
+    for entity in resource.get("entity", []) if _is(resource, "Provenance") else []:
+        if "extension" in entity:
+            resource.setdefault("extension", []).extend(entity.pop("extension"))
 
 
 def _no_insurer(resource: dict[str, Any]) -> None:
@@ -135,6 +143,8 @@ _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
 _rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
            "pdex-42")  # fmt: skip
+_rewriting("PRO-6", "The format of a source stands on the Provenance", _format_at_root,
+           "pdex-prov-sourceformat")  # fmt: skip
 _rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
            "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")

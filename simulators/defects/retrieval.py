@@ -205,6 +205,22 @@ def no_allow(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "*", change)
 
 
+@defect("REST-5", "A version breaks the payer", "rest-03")
+def version_breaks(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        return Response(status=500) if "/_history/" in request.path else response
+
+    change_answer(simulator, "*", change)
+
+
+@defect("EV-1", "Everything cannot be asked for by POST", "ev-09")
+def everything_by_get_only(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        return _refusal(405) if request.method == "POST" else response
+
+    change_answer(simulator, "everything", change)
+
+
 @defect("R22", "A token for one member opens every matched member", "pdex-213", "pdex-218",
         "search-11", "pdex-223", "pdex-186", "ev-08")  # fmt: skip
 def unbound_token(simulator: RespondingSimulator) -> None:
@@ -276,7 +292,8 @@ def export_beyond_scope(simulator: RespondingSimulator) -> None:
     payer.kick_off = kick_off  # type: ignore[method-assign]
 
 
-@defect("R74", "A consent withdrawn after the match is not looked at", "pdex-156", "pdex-167")
+@defect("R74", "A consent withdrawn after the match is not looked at", "pdex-156", "pdex-167",
+        "pdex-token-consent-recheck")  # fmt: skip
 def withdrawal_ignored(simulator: RespondingSimulator) -> None:
     simulator.payer.withdraw_consent = lambda _member: 0  # type: ignore[method-assign]
 

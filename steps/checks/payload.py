@@ -37,6 +37,14 @@ CLINICAL = frozenset(
 # Types outside the Patient compartment.
 SHARED = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
 _TRANSMITTER = "transmitter"
+_SOURCE_FORMAT = _PDEX + "ProvenanceSourceFrom"
+# PDex CodeSystem ProvenancePayerDataSource.
+_SOURCE_FORMATS = frozenset(
+    {"hl7v2other", "hl7v2oru", "hl7v2adt", "hl7v2r01", "hl7v2rsp", "hl7v2orm", "hl7v2mdm",
+     "hl7v2vxu", "hl7v3", "hl7ccda", "hl7cda", "hl7cdaqrda", "hl7fhirdstu2", "hl7fhirdstu3",
+     "hl7fhirr4", "x12837", "x12278", "x12275", "x12other", "script", "ncpdp", "capture",
+     "customtx", "image", "unstructured", "other"}
+)  # fmt: skip
 
 
 def no_money(resources: Resources) -> None:
@@ -131,6 +139,28 @@ def agents_are_complete(resources: Resources) -> None:
                 if not agent.get(element):
                     raise CheckFailed("A Provenance agent lacks an element.", element, "absent",
                                       f"Provenance.agent[{index}].{element}")  # fmt: skip
+
+
+def source_formats_are_right(resources: Resources) -> int:
+    """Every source format stands on an entity with a code of the guide; returns how many do."""
+    found = 0
+    for resource in _of(resources, "Provenance"):
+        if any(e.get("url") == _SOURCE_FORMAT for e in resource.get("extension", [])):
+            raise CheckFailed("The format of a source does not stand on an entity.",
+                              "on Provenance.entity", "on the Provenance",
+                              "Provenance.extension")  # fmt: skip
+        for extension in (e for entity in resource.get("entity", [])
+                          for e in entity.get("extension", [])):  # fmt: skip
+            if extension.get("url") == _SOURCE_FORMAT:
+                codings = extension.get("valueCodeableConcept", {}).get("coding", [])
+                codes = [str(c.get("code")) for c in codings]
+                if not set(codes) & _SOURCE_FORMATS:
+                    raise CheckFailed("The format of a source has no code of the guide.",
+                                      "a code of ProvenancePayerDataSource",
+                                      ", ".join(codes) or "absent",
+                                      "Provenance.entity.extension.value")  # fmt: skip
+                found += 1
+    return found
 
 
 def origins_are_told(resources: Resources) -> None:
