@@ -15,18 +15,17 @@ from typing import Any
 from sqlalchemy import Engine
 
 from .audit import AuditLog
-from .clock import Clock, SystemClock, instant
+from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .errors import BadRequest
-from .export.jobs import COMPLETE, FAILED, ExportJobs, Job, NdjsonWriter
-from .export.provenance import transmitter_provenance
-from .export.release import ReleaseRequest, Releases
+from .export.jobs import COMPLETE, FAILED, ExportJobs, Job
+from .export.release import Releases
 from .export.request import ExportRequest, read_export_request
-from .export.scope import DataScope, Tally
+from .export.scope import DataScope
+from .export.work import ExportWork
 from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
-from .fhir.outcome import outcome_of
-from .fhir.search import PARAMETERS, elements
+from .fhir.search import elements
 from .matches import Matches
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
@@ -116,7 +115,13 @@ class RespondingPayer:
             engine,
             settings.data_dir / "exports",
             self.clock,
-            self._write_export,
+            ExportWork(
+                self.releases,
+                self.matches,
+                self.audit,
+                self.clock,
+                settings.identity.organization_id,
+            ).write,
             threads=settings.export_threads,
         )
 
@@ -219,9 +224,7 @@ class RespondingPayer:
         """
         access = self.access(grant)
         require_scope(access, "Patient", "r")
-        asked = read_export_request(
-            pairs, types=self.settings.scope.types & PARAMETERS.keys(), lenient=lenient
-        )
+        asked = read_export_request(pairs, types=self.releases.exportable_types(), lenient=lenient)
         members = self._exported_members(access, asked, member)
         _require_types(access, asked)
         if self.jobs.running(grant.client_id) >= MAX_RUNNING_JOBS:
@@ -348,71 +351,6 @@ class RespondingPayer:
                              code="not-found", expression="patient")  # fmt: skip
         return [m for m in reached if m in asked.patients]
 
-    def _write_export(
-        self, job: Job, writer: NdjsonWriter, progress: Callable[[str], None]
-    ) -> Mapping[str, Any]:
-        asked = read_export_request(
-            [(name, value) for name, value in job.content["pairs"]],
-            types=self.settings.scope.types & PARAMETERS.keys(),
-            lenient=job.content["lenient"],
-        )
-        tally = Tally()
-        members = job.content["members"]
-        seen: set[tuple[str, str]] = set()
-        written = []
-        for index, member in enumerate(members):
-            # Asked again for each member at the moment of writing: consent may have ended since.
-            reached = self.matches.of(job.client_id, self.clock.now())
-            if member in reached:
-                written.append(member)
-                self._write_member(job, asked, member, reached[member].consent.policy,
-                                   writer, tally, seen)  # fmt: skip
-            progress(f"{index + 1} of {len(members)} members")
-        for ignored in asked.ignored:
-            writer.write("OperationOutcome", json.write(outcome_of([ignored])))
-        self.audit.record("export", "written", "complete", exchange=job.id, client=job.client_id,
-                          details=tally.as_json())  # fmt: skip
-        return {"tally": tally.as_json(), "members": written}
-
-    def _write_member(
-        self,
-        job: Job,
-        asked: ExportRequest,
-        member: str,
-        policy: str,
-        writer: NdjsonWriter,
-        tally: Tally,
-        seen: set[tuple[str, str]],
-    ) -> None:
-        request = ReleaseRequest(
-            member,
-            policy,
-            types=_export_types(frozenset(job.content["scopes"]), asked),
-            since=asked.since,
-            until=asked.until,
-            filters=asked.filters,
-        )
-        rows = self.releases.facts(request, self._today(), tally)
-        sent = []
-        for released in self.releases.bodies(rows, request, tally):
-            sent.append((released.type, released.id))
-            if sent[-1] not in seen:
-                writer.write(released.type, released.body)
-            if released.type not in _IN_COMPARTMENT:
-                seen.add(sent[-1])
-        if sent and (request.types is None or "Provenance" in request.types):
-            now = instant(self.clock.now())
-            for provenance in transmitter_provenance(
-                member, sent, self.settings.identity.organization_id, now
-            ):
-                writer.write("Provenance", json.write(provenance))
-                tally.released["Provenance"] += 1
-
-
-# Types that several members can share, so that an export of many writes them once.
-_SHARED = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
-_IN_COMPARTMENT = frozenset(PARAMETERS) - _SHARED
-
 
 def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, str]:
     """The business identifier a payer knows its member by: UMB, else MB, else one from the id."""
@@ -425,14 +363,6 @@ def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, 
             if code in ("UMB", "MB"):
                 found.setdefault(code, (system, value))
     return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
-
-
-def _export_types(scopes: frozenset[str], asked: ExportRequest) -> frozenset[str] | None:
-    allowed = readable_types(scopes)
-    wanted = None if asked.types is None else frozenset(asked.types)
-    if allowed is None:
-        return wanted
-    return allowed if wanted is None else wanted & allowed
 
 
 def _require_types(access: Access, asked: ExportRequest) -> None:

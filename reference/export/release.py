@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ..fhir import json
+from ..fhir.search import PARAMETERS
 from ..store.repository import Key, Repository, Row, Selection
 from .request import Filters
 from .scope import DataScope, Tally
@@ -41,6 +42,10 @@ class Releases:
     def __init__(self, repository: Repository, scope: DataScope) -> None:
         self._repository = repository
         self.scope = scope
+
+    def exportable_types(self) -> frozenset[str]:
+        """The types that may leave and that this payer knows how to search."""
+        return self.scope.types & PARAMETERS.keys()
 
     def facts(self, asked: ReleaseRequest, today: date, tally: Tally | None = None) -> list[Row]:
         """The rows, without bodies, that may leave, in the order they were stored.
