@@ -198,7 +198,11 @@ class Retrieval:
         self, access: Access, conditions: list[Condition]
     ) -> Iterator[tuple[str, list[Condition]]]:
         """The members to look at: those a patient condition names, else all that are reachable."""
-        named = [c for c in conditions if c.name in ("patient", "subject", "beneficiary")]
+        named = [
+            c
+            for c in conditions
+            if c.name in ("patient", "subject", "beneficiary") and c.modifier != "missing"
+        ]
         rest = [c for c in conditions if c not in named]
         if not named:
             yield from ((member, rest) for member in access.members)

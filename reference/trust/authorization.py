@@ -8,7 +8,6 @@ SMART wants the client id, so both are taken) or by a `patient` form parameter.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +116,7 @@ class AuthorizationServer:
         scheme, _, encoded = header.partition(" ")
         try:
             text = base64.b64decode(encoded, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             text = ""
         client_id, _, secret = text.partition(":")
         try:
