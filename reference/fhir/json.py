@@ -98,6 +98,15 @@ def too_deep(body: bytes) -> bool:
     return True
 
 
+def is_storable(value: Any) -> bool:
+    """Whether no text in a value holds a character that is none, such as NUL."""
+    try:
+        _check_text(value)
+    except _BadText:
+        return False
+    return True
+
+
 class _DuplicateKey(ValueError):
     pass
 

@@ -82,6 +82,8 @@ def stored_line(line: bytes, *, now: datetime) -> Stored:
         raise RecordRejected("A line is not JSON.") from error
     if not isinstance(resource, dict):
         raise RecordRejected("A line is not a JSON object.")
+    if b"\\u0000" in line and not json.is_storable(resource):
+        raise RecordRejected("A line holds the character NUL, which no text in FHIR may hold.")
     return stored(resource, line, now=now)
 
 
@@ -123,7 +125,7 @@ def _marks(resource: Mapping[str, Any]) -> Iterator[str]:
     for label in _list(meta.get("security")) if isinstance(meta, Mapping) else ():
         code = label.get("code") if isinstance(label, Mapping) else None
         if isinstance(code, str) and code and not code.isspace():
-            yield f"label:{code.replace(' ', '')}"
+            yield f"label:{''.join(code.split())}"
     if resource.get("resourceType") == "ExplanationOfBenefit" and _is_prior_authorization(resource):
         yield from _authorization_marks(resource)
 

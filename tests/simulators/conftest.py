@@ -74,6 +74,21 @@ def new_node(filled, client_jwk, tmp_path):
         each.close()
 
 
+@pytest.fixture(scope="module")
+def make_node(filled, client_jwk, tmp_path_factory):
+    """The same for a whole file."""
+    made = []
+
+    def make(**options):
+        folder = tmp_path_factory.mktemp("node") / "data"
+        made.append(Node(filled, folder, client_jwk, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
 @pytest.fixture
 def caller(node):
     """An approved client of the shared payer."""

@@ -58,7 +58,7 @@ def keys(rows):
 def test_bytes_come_back_as_they_were(repository):
     bodies = [
         b'{"resourceType":"Goal","id":"1",  "x":72.50}',
-        '{"id":"2","resourceType":"Goal","x":"ü\u2028\\u0000"}'.encode(),
+        '{"id":"2","resourceType":"Goal","x":"ü\u2028\\\\u0000"}'.encode(),
         b'{"resourceType":"Goal","id":"3","x":"' + b"y" * 2_000_000 + b'"}',
     ]
     assert repository.put_many(stored_line(b, now=NOW) for b in bodies) == 3
