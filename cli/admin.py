@@ -46,9 +46,14 @@ def client(target: tuple[str, str], client_id: str, state: str) -> None:
 @click.argument("file", type=click.File("rb"))
 @click.pass_obj
 def register(target: tuple[str, str], file: Any) -> None:
-    """Register the clients of a registration file."""
-    for entry in json.load(file).get("clients", []):
-        click.echo(_send(target, "POST", "/admin/clients", json.dumps(entry).encode()))
+    """Register a file: its clients at a responding, its servers at a requesting payer."""
+    try:
+        document = json.load(file)
+    except ValueError as error:
+        raise SettingsError("The registration file is not JSON.") from error
+    for kind in ("clients", "servers"):
+        for entry in document.get(kind, []):
+            click.echo(_send(target, "POST", f"/admin/{kind}", json.dumps(entry).encode()))
 
 
 @admin.command()
