@@ -24,6 +24,7 @@ from .responding import RespondingPayer
 from .store.facts import stored_line
 from .store.repository import Key, Selection, Stored
 
+US_CORE_ORGANIZATION = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-organization"
 _BATCH = 2000
 _NDJSON_SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 
@@ -213,6 +214,7 @@ def organization(identity: PayerIdentity) -> dict[str, Any]:
     return {
         "resourceType": "Organization",
         "id": identity.organization_id,
+        "meta": {"profile": [US_CORE_ORGANIZATION]},
         "identifier": [{"system": identity.system, "value": identity.value}],
         "active": True,
         "type": [

@@ -62,7 +62,7 @@ def loaded_truth(
 def _member(payer: RespondingPayer, ident: str, patient: dict[str, Any], today: date) -> Member:
     resources: dict[str, Any] = {}
     coverages = []
-    for row in _record(payer, ident):
+    for row in _record(payer, ident, today):
         if row.type == "Coverage":
             coverages.append(json.read(row.body))
         resources[f"{row.type}/{row.id}"] = _facts(payer, row, today)
@@ -80,10 +80,10 @@ def _member(payer: RespondingPayer, ident: str, patient: dict[str, Any], today: 
     }
 
 
-def _record(payer: RespondingPayer, ident: str) -> Iterator[Row]:
+def _record(payer: RespondingPayer, ident: str, today: date) -> Iterator[Row]:
     """A member's own resources, and the shared ones they refer to."""
     yield from payer.repository.rows(Selection(ident))
-    shared = sorted(payer.repository.shared_by(ident))
+    shared = sorted(payer.releases.shared_by(ident, "regular", today))
     yield from (r for r in payer.repository.by_keys(shared) if r.compartment == "")
 
 

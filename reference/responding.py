@@ -87,7 +87,8 @@ class RespondingPayer:
         self.settings = settings
         self._engine = engine
         self.clock = clock or SystemClock()
-        self.repository = Repository(engine)
+        own = settings.identity.organization_id
+        self.repository = Repository(engine, common=[("Organization", own)] if own else ())
         self.registry = MemberRegistry(engine)
         self.matches = Matches(engine)
         self.clients = ClientRegistry(engine)

@@ -186,7 +186,7 @@ class Retrieval:
     ) -> list[tuple[Row, bytes, str]]:
         found: dict[str, tuple[Row, bytes, str]] = {}
         for member, remaining in self._searched_members(access, conditions):
-            for row in self._candidates(member, kind):
+            for row in self._candidates(access, member, kind):
                 if row.id in found or self._withheld(access, member, row):
                     continue
                 body = self._releases.scope.release(row)[0]
@@ -212,9 +212,9 @@ class Retrieval:
             raise BadRequest(NOT_FOUND, status=404, code="not-found")
         yield from ((member, rest) for member in sorted(wanted))
 
-    def _candidates(self, member: str, kind: str) -> Iterator[Row]:
+    def _candidates(self, access: Access, member: str, kind: str) -> Iterator[Row]:
         yield from self._repository.rows(Selection(member, [kind]))
-        keys = [key for key in self._repository.shared_by(member) if key[0] == kind]
+        keys = [key for key in self._shared_by(access, member) if key[0] == kind]
         yield from (r for r in self._repository.by_keys(sorted(keys)) if r.compartment == "")
 
     def _withheld(self, access: Access, member: str, row: Row) -> str:
@@ -265,7 +265,7 @@ class Retrieval:
 
     def _reached(self, access: Access, member: str, keys: set[Key]) -> Iterator[Row]:
         """Those of some resources that a member's record holds and that may leave."""
-        shared = self._repository.shared_by(member)
+        shared = self._shared_by(access, member)
         for row in self._repository.by_keys(sorted(keys)):
             inside = row.compartment == member or (row.compartment == "" and row.key in shared)
             if inside and not self._withheld(access, member, row):
@@ -296,7 +296,11 @@ class Retrieval:
         """The reachable member a resource belongs to, or is shared by."""
         if row.compartment:
             return row.compartment if row.compartment in access.members else None
-        return next((m for m in access.members if row.key in self._repository.shared_by(m)), None)
+        return next((m for m in access.members if row.key in self._shared_by(access, m)), None)
+
+    def _shared_by(self, access: Access, member: str) -> set[Key]:
+        policy = access.members[member].consent.policy
+        return self._releases.shared_by(member, policy, self._today())
 
     def _today(self) -> date:
         return self._clock.now().astimezone(UTC).date()

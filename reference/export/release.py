@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from ..fhir import json
+from ..fhir.references import references_in, split_reference
 from ..fhir.search import PARAMETERS
 from ..store.repository import Key, Repository, Row, Selection
 from .request import Filters
@@ -89,10 +90,34 @@ class Releases:
             tally.withheld[reason] += 1
         return not reason and _in_care_dates(row, asked)
 
+    def shared_by(self, member: str, policy: str, today: date) -> set[Key]:
+        """Keys of what a member shares with others and that may be told of the member.
+
+        Whom only a sensitive record names, such as the clinic it was made at, stays with it: that
+        the member goes there is what the record is withheld for.
+        """
+        hidden, open_ = self._by_sensitivity(member, policy, today)
+        if not hidden:
+            return self._repository.shared_by(member)
+        suspects = {key for body in hidden for key in _named_in(body)}
+        for body in open_:
+            suspects = {key for key in suspects if f"{key[0]}/{key[1]}".encode() not in body}
+        return self._repository.shared_by(member, unless=suspects)
+
+    def _by_sensitivity(
+        self, member: str, policy: str, today: date
+    ) -> tuple[list[bytes], Iterator[bytes]]:
+        """The bodies that are withheld as sensitive, and those that are not."""
+        keys: dict[bool, list[Key]] = {True: [], False: []}
+        for row in self._repository.rows(Selection(member), bodies=False):
+            keys[self.scope.withheld(row, policy, today) == "sensitive"].append(row.key)
+        hidden = [row.body for row in self._repository.by_keys(keys[True])]
+        return hidden, (row.body for row in self._repository.by_keys(keys[False]))
+
     def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:
         keys: list[Key] = sorted(
             key
-            for key in self._repository.shared_by(asked.member)
+            for key in self.shared_by(asked.member, asked.policy, today)
             if asked.types is None or key[0] in asked.types
         )
         return [
@@ -103,6 +128,13 @@ class Releases:
             and row.type != "Patient"
             and self._passes(row, ReleaseRequest(asked.member, asked.policy), today, tally)
         ]
+
+
+def _named_in(body: bytes) -> Iterator[Key]:
+    for reference in references_in(json.read(body)):
+        key = split_reference(reference)
+        if key:
+            yield key
 
 
 def _listed(types: frozenset[str] | None) -> list[str] | None:

@@ -140,8 +140,10 @@ _BATCH = 500
 class Repository:
     """The resources of one payer. Safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, common: Iterable[Key] = ()) -> None:
+        """`common` goes along with every compartment, as the payer's own Organization does."""
         self._engine = engine
+        self._common = frozenset(common)
         self._writing = threading.Lock()
         METADATA.create_all(engine, tables=[RESOURCE, OUTWARD, SHARED_REFERENCE])
 
@@ -181,12 +183,13 @@ class Repository:
         for start in range(0, len(keys), _BATCH):
             yield from self.rows(Selection(keys=keys[start : start + _BATCH]), bodies=bodies)
 
-    def shared_by(self, compartment: str) -> set[Key]:
+    def shared_by(self, compartment: str, *, unless: Iterable[Key] = ()) -> set[Key]:
         """Keys of what a compartment needs from outside: its references, followed to the end.
 
         Only resources that belong to nobody are followed, so no other member is ever reached. One
         that names a Patient of another compartment is left out, and so is Provenance: what is
-        about several members belongs to none of them.
+        about several members belongs to none of them. `unless` is left out of the references, but
+        not where something else that is shared leads to it.
         """
         tainted: set[Key] = set()
         with self._engine.connect() as connection:
@@ -197,6 +200,7 @@ class Repository:
                 )
                 if kind not in _NEVER_SHARED
             }
+            found = (found - set(unless)) | self._common
             new = set(found)
             while new:
                 step = set()

@@ -199,3 +199,43 @@ def test_an_odd_patient_is_kept_and_hurts_nobody(payer, odd):
     filled = fill(payer, dump({**PATIENT, **odd}, {**PATIENT, "id": "p2"}))
     assert filled.members == 2
     assert payer.repository.get("Patient", "p1") is not None
+
+
+def observation(ident, doctor, **content):
+    return {"resourceType": "Observation", "id": ident, "subject": {"reference": "Patient/p1"},
+            "performer": [{"reference": f"Practitioner/{doctor}"}], **content}  # fmt: skip
+
+
+@pytest.mark.parametrize(("policy", "told"), [("regular", False), ("sensitive", True)])
+def test_whom_only_a_sensitive_record_names_stays_with_it(payer, policy, told):
+    label = {"meta": {"security": [{"code": "SUD"}]}}
+    clinic = {"resourceType": "PractitionerRole", "id": "r",
+              "organization": {"reference": "Organization/clinic"},
+              "practitioner": {"reference": "Practitioner/both"}}  # fmt: skip
+    fill(
+        payer,
+        dump(
+            PATIENT,
+            observation("open", "both"),
+            observation("hidden", "both", **label),
+            observation("hidden-2", "addiction", **label,
+                        focus=[{"reference": "PractitionerRole/r"}]),
+            *({"resourceType": "Practitioner", "id": i} for i in ("both", "addiction")),
+            clinic,
+            {"resourceType": "Organization", "id": "clinic"},
+        ),
+    )  # fmt: skip
+    found = payer.releases.shared_by("p1", policy, payer.clock.now().date())
+    assert ("Practitioner", "both") in found
+    # The payer's own Organization goes along with every record: Provenance names it.
+    assert ("Organization", "payer") in found
+    hidden = {("Practitioner", "addiction"), ("PractitionerRole", "r"), ("Organization", "clinic")}
+    assert hidden & found == (hidden if told else set())
+
+
+def test_the_payers_own_organization_goes_along_with_a_loaded_coverage(payer):
+    coverage = {"resourceType": "Coverage", "id": "c", "beneficiary": {"reference": "Patient/p1"},
+                "payor": [{"display": "somebody"}]}  # fmt: skip
+    fill(payer, dump(PATIENT, coverage))
+    found = payer.releases.shared_by("p1", "regular", payer.clock.now().date())
+    assert ("Organization", "payer") in found
