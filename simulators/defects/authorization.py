@@ -60,7 +60,8 @@ _accepts("R09", "An assertion of an unknown client is accepted", "client-unknown
          requirements=_ASSERTION)  # fmt: skip
 
 
-@defect("R09-sub", "An assertion with a foreign subject is accepted", *_ASSERTION)
+@defect("R09-sub", "An assertion with a foreign subject is accepted", *_ASSERTION,
+        also=("pdex-token-consent-recheck",))  # fmt: skip
 def any_subject(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.bound_member
@@ -199,7 +200,7 @@ _token_defect("BSA-type", "The token is of another type", "smart-rsp-02", token_
 _token_defect("BSA-life", "The token's life is told as text", "smart-rsp-03", "smart-rsp-04",
               expires_in="300 seconds")  # fmt: skip
 _token_defect("BSA-long", "The token lives for an hour", "smart-rsp-04", expires_in=3600)
-_token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", scope="")
+_token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", "scope-04", scope="")
 _token_defect("BSA-refresh", "A refresh token comes along", "smart-rsp-07", refresh_token="r")  # noqa: S106
 
 

@@ -226,7 +226,7 @@ def default_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*pairs, ("_type", "Patient,Coverage,Condition")]
 
 
-@_asked("R68-type", "The types asked for are ignored", "bulk-param-04")
+@_asked("R68-type", "The types asked for are ignored", "bulk-param-04", "bulk-kickoff-16")
 def ignores_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, v) for n, v in pairs if n != "_type"]
 
@@ -321,7 +321,7 @@ def files_as_array(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
-        also=("bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217", "bulk-group-02",
+        also=("bulk-kickoff-16", "pdex-98", "bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217", "bulk-group-02",
               "pdex-139"))  # fmt: skip
 def mixed_file(simulator: RespondingSimulator) -> None:
     other = b'{"resourceType":"Basic","id":"stray"}'
@@ -353,7 +353,7 @@ def cannot_delete(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.delete"] = simulator.absent
 
 
-@defect("DEL-2", "A deleted export is still there", "bulk-del-02")
+@defect("DEL-2", "A deleted export is still there", "bulk-del-02", "bulk-del-03")
 def deleted_stays(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.delete"] = lambda **_arguments: Response(status=202)
 

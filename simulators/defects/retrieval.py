@@ -48,7 +48,7 @@ def one_page(simulator: RespondingSimulator) -> None:
 
 
 @defect("R91-collection", "Answers are collections", "pdex-212", "ev-01", "search-01", "pdex-99",
-        "pdex-211", "pdex-cap-search-shall", "pdex-cap-docref")  # fmt: skip
+        "pdex-211", "pdex-cap-search-shall", "pdex-cap-docref", "ev-09")  # fmt: skip
 def collection(simulator: RespondingSimulator) -> None:
     for endpoint in ("everything", "search", "docref"):
         change_json(simulator, endpoint, lambda c: c.update(type="collection"))
