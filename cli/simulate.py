@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ..reference.fhir import json
 from ..reference.holdings import Filled, read_paths
+from ..reference.roles import role
 from ..reference.settings import read_settings
 from ..simulators.assembly import (
     FilledResponder,
@@ -32,7 +33,15 @@ from ..simulators.requesting_assembly import (
 _console = Console(stderr=True)
 
 
-@click.group()
+class _ByRole(click.Group):
+    """Finds a payer's command under any name of its role: `source`, `old-payer`, `client`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        return found or super().get_command(ctx, f"{role(cmd_name)}-payer")
+
+
+@click.group(cls=_ByRole)
 def simulate() -> None:
     """Play a payer over HTTP."""
 

@@ -321,8 +321,8 @@ def files_as_array(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
-        also=("bulk-kickoff-16", "pdex-98", "bulk-man-09", "ref-01", "bulk-param-04", "scope-16", "pdex-217", "bulk-group-02",
-              "pdex-139"))  # fmt: skip
+        also=("bulk-kickoff-16", "pdex-98", "bulk-man-09", "ref-01", "bulk-param-04", "scope-16",
+              "pdex-217", "bulk-group-02", "pdex-139"))  # fmt: skip
 def mixed_file(simulator: RespondingSimulator) -> None:
     other = b'{"resourceType":"Basic","id":"stray"}'
     change_lines(simulator, lambda lines: [*lines, other])

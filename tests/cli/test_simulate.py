@@ -114,6 +114,23 @@ def invoke(new: dict, truth: dict, issuer: str) -> dict:
     return found
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("old", "responding"), ("source", "responding"), ("client", "requesting")]
+)
+def test_a_payer_is_found_by_any_name_of_its_role(
+    command, name: str, shown: str, tmp_path: Path
+) -> None:
+    done = command("simulate", name, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert f"Play the {shown}" in done.stdout
+
+
+def test_a_role_that_nobody_knows_is_wrong_usage(command, tmp_path: Path) -> None:
+    done = command("simulate", "sauce", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Did you mean source?" in done.stderr
+
+
 def test_exchange_moves_members_and_says_what_arrived(command, tmp_path: Path) -> None:
     done = command("exchange", "--members", "2", "--data-dir", "kept", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
