@@ -25,7 +25,8 @@ def _manifest(
     return register
 
 
-@_manifest("R80-error", "The manifest has no error list", "bulk-man-10")
+@_manifest("R80-error", "The manifest has no error list", "bulk-man-10",
+           also=("bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
 def no_error_list(manifest: dict[str, Any]) -> None:
     manifest.pop("error")
 
