@@ -316,7 +316,8 @@ def files_as_json(simulator: RespondingSimulator) -> None:
     set_header(simulator, "file", "Content-Type", "application/json")
 
 
-@defect("R85-array", "Files hold a JSON array", "bulk-out-03", also=DELIVERED)
+@defect("R85-array", "Files hold a JSON array", "bulk-out-03",
+        also=(*DELIVERED, "bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
 def files_as_array(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
 

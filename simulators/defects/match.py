@@ -13,7 +13,7 @@ from ...reference.fhir import json
 from ...reference.fhir.media import FHIR_JSON
 from ...reference.matching import Decision, Outcome
 from ..responding import RespondingSimulator
-from .registry import change_answer, change_json, defect
+from .registry import DELIVERED, change_answer, change_json, defect
 
 
 def _decides(simulator: RespondingSimulator, change: Callable[[Any, Decision], Decision]) -> None:
@@ -188,7 +188,8 @@ def dangling_identifier(simulator: RespondingSimulator) -> None:
 
 
 @defect("R41", "The MemberId leads to another member", "hrex-prof-memberid-rest", "hrex-mm-8",
-        also=("pdex-202",))  # fmt: skip
+        also=(*DELIVERED, "pdex-202", "ev-01", "ev-02", "oo-03", "pdex-01", "pdex-211", "pdex-212",
+              "pdex-214", "pdex-392", "pdex-99", "search-01"))  # fmt: skip
 def foreign_member_id(simulator: RespondingSimulator) -> None:
     """Everybody is answered with the first member, whom the client then really reaches."""
 

@@ -140,7 +140,7 @@ _rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-
            "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
            "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
-           "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05"))  # fmt: skip
+           "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05", "pdex-04"))  # fmt: skip
 _rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
            "pdex-42")  # fmt: skip
 _rewriting("PRO-6", "The format of a source stands on the Provenance", _format_at_root,
