@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, select, update
+from sqlalchemy import (
+    Column,
+    Engine,
+    MetaData,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    select,
+    update,
+)
 
 from .clock import instant
 from .consent import ConsentDecision, in_force
-from .store.database import put_row
+from .store.database import put_rows
 
+_BATCH = 500
 _METADATA = MetaData()
 _MATCH = Table(
     "member_match",
@@ -39,6 +52,15 @@ class Match:
     withdrawn: bool
 
 
+@dataclass(frozen=True, slots=True)
+class NewMatch:
+    """A match to keep: the member, the identifier told of it, the consent."""
+
+    member: str
+    identifier: tuple[str, str]
+    consent: ConsentDecision
+
+
 class Matches:
     """The matches of one responding payer."""
 
@@ -46,50 +68,43 @@ class Matches:
         self._engine = engine
         _METADATA.create_all(engine)
 
-    def keep(
-        self,
-        client_id: str,
-        member: str,
-        identifier: tuple[str, str],
-        consent: ConsentDecision,
-        now: datetime,
-    ) -> None:
-        """Store a match; a newer one for the same client and member takes the older one's place."""
-        values = {
-            "client_id": client_id,
-            "member": member,
-            "system": identifier[0],
-            "value": identifier[1],
-            "policy": consent.policy,
-            "consent_start": consent.start,
-            "consent_end": consent.end,
-            "matched": instant(now),
-            "withdrawn": "",
-        }
+    def keep_many(self, client_id: str, found: Iterable[NewMatch], now: datetime) -> None:
+        """Store matches; a newer one for the same client and member takes the older one's place."""
+        rows = (
+            {
+                "client_id": client_id,
+                "member": match.member,
+                "system": match.identifier[0],
+                "value": match.identifier[1],
+                "policy": match.consent.policy,
+                "consent_start": match.consent.start,
+                "consent_end": match.consent.end,
+                "matched": instant(now),
+                "withdrawn": "",
+            }
+            for match in found
+        )
         with self._engine.begin() as connection:
-            put_row(connection, _MATCH, values)
+            put_rows(connection, _MATCH, rows)
 
     def of(self, client_id: str, now: datetime) -> dict[str, Match]:
         """The members a client may reach now, by id: matched, consent in force, not withdrawn."""
-        statement = select(_MATCH).where(_MATCH.c.client_id == client_id)
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).mappings().all()
-        found = (
-            Match(
-                row["client_id"],
-                row["member"],
-                row["system"],
-                row["value"],
-                ConsentDecision(
-                    granted=True,
-                    policy=row["policy"],
-                    start=row["consent_start"],
-                    end=row["consent_end"],
-                ),
-                bool(row["withdrawn"]),
+        return self._in_force(select(_MATCH).where(_MATCH.c.client_id == client_id), now)
+
+    def among(self, client_id: str, members: Sequence[str], now: datetime) -> dict[str, Match]:
+        """The same as `of`, for some members only."""
+        found: dict[str, Match] = {}
+        for start in range(0, len(members), _BATCH):
+            part = members[start : start + _BATCH]
+            found |= self._in_force(
+                select(_MATCH).where(_MATCH.c.client_id == client_id, _MATCH.c.member.in_(part)),
+                now,
             )
-            for row in rows
-        )
+        return found
+
+    def _in_force(self, statement: Select[Any], now: datetime) -> dict[str, Match]:
+        with self._engine.connect() as connection:
+            found = [_match(row) for row in connection.execute(statement).mappings()]
         return {m.member: m for m in found if not m.withdrawn and in_force(m.consent, now)}
 
     def withdraw(self, member: str, now: datetime) -> int:
@@ -100,3 +115,19 @@ class Matches:
                 .where(_MATCH.c.member == member, _MATCH.c.withdrawn == "")
                 .values(withdrawn=instant(now))
             ).rowcount
+
+
+def _match(row: RowMapping) -> Match:
+    return Match(
+        row["client_id"],
+        row["member"],
+        row["system"],
+        row["value"],
+        ConsentDecision(
+            granted=True,
+            policy=row["policy"],
+            start=row["consent_start"],
+            end=row["consent_end"],
+        ),
+        bool(row["withdrawn"]),
+    )

@@ -18,7 +18,7 @@ from .audit import AuditLog
 from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .errors import BadRequest
-from .export.jobs import COMPLETE, FAILED, ExportJobs, Job
+from .export.jobs import COMPLETE, EXPORT, FAILED, ExportJobs, Job
 from .export.release import Releases
 from .export.request import ExportRequest, read_export_request
 from .export.scope import DataScope
@@ -26,7 +26,7 @@ from .export.work import ExportWork
 from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.search import elements
-from .matches import Matches
+from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
 from .member_match import MemberMatchRequest, answer, read_request
@@ -116,13 +116,15 @@ class RespondingPayer:
             engine,
             settings.data_dir / "exports",
             self.clock,
-            ExportWork(
-                self.releases,
-                self.matches,
-                self.audit,
-                self.clock,
-                settings.identity.organization_id,
-            ).write,
+            {
+                EXPORT: ExportWork(
+                    self.releases,
+                    self.matches,
+                    self.audit,
+                    self.clock,
+                    settings.identity.organization_id,
+                ).write
+            },
             threads=settings.export_threads,
         )
 
@@ -322,7 +324,8 @@ class RespondingPayer:
         row = self.repository.get("Patient", member)
         assert row is not None, "the registry knows only stored Patients"
         identifier = member_identifier(json.read(row.body), self.settings.fhir_base)
-        self.matches.keep(client_id, member, identifier, consent, self.clock.now())
+        found = NewMatch(member, identifier, consent)
+        self.matches.keep_many(client_id, [found], self.clock.now())
         self.audit.record("member-match", "answer", "match", client=client_id,
                           details={"consent": consent.policy})  # fmt: skip
         return answer(

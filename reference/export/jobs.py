@@ -41,12 +41,14 @@ _log = logging.getLogger(__name__)
 
 ACCEPTED, RUNNING, COMPLETE, FAILED = "accepted", "running", "complete", "failed"
 KEEP_FOR = timedelta(hours=24)
+EXPORT = "export"
 
 _METADATA = MetaData()
 _JOB = Table(
     "export_job",
     _METADATA,
     Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
     Column("client_id", String, nullable=False, index=True),
     Column("request", Text, nullable=False),
     Column("content", Text, nullable=False),
@@ -65,9 +67,10 @@ class JobCancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One export job as it stands in the database."""
+    """One job as it stands in the database; `kind` says which work does it."""
 
     id: str
+    kind: str
     client_id: str
     request: str
     content: Mapping[str, Any]
@@ -131,38 +134,59 @@ class NdjsonWriter:
             stream.close()
 
 
+Work = Callable[[Job, NdjsonWriter, Callable[[str], None]], Mapping[str, Any]]
+
+
 class ExportJobs:
-    """The jobs of one payer, and the threads that do them."""
+    """The jobs of one payer, and the threads that do them.
+
+    `works` has the work of each kind of job: it writes the files and returns the rest of the
+    job's result.
+    """
 
     def __init__(
         self,
         engine: Engine,
         folder: Path,
         clock: Clock,
-        work: Callable[[Job, NdjsonWriter, Callable[[str], None]], Mapping[str, Any]],
+        works: Mapping[str, Work],
         *,
         threads: int = 2,
     ) -> None:
         self._engine = engine
         self._folder = folder
         self._clock = clock
-        self._work = work
+        self._works = works
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="export")
         self._deleted: set[str] = set()
         self._polls: dict[str, datetime] = {}
         self._lock = threading.Lock()
         _METADATA.create_all(engine)
 
-    def start(self, client_id: str, request: str, content: Mapping[str, Any]) -> Job:
-        """Write the job down, then let a thread do it; returns it as accepted."""
+    def start(
+        self,
+        client_id: str,
+        request: str,
+        content: Mapping[str, Any],
+        *,
+        kind: str = EXPORT,
+        submitted: bytes | None = None,
+    ) -> Job:
+        """Write the job down, then let a thread do it; returns it as accepted.
+
+        `submitted` is kept beside the job until it ends: what was sent to be worked on.
+        """
         self.sweep()
         now = self._clock.now()
-        job = Job(secrets.token_hex(16), client_id, request, content, ACCEPTED, "accepted", now,
-                  instant(now), "", {})  # fmt: skip
+        job = Job(secrets.token_hex(16), kind, client_id, request, content, ACCEPTED, "accepted",
+                  now, instant(now), "", {})  # fmt: skip
+        if submitted is not None:
+            self._keep_submitted(job, submitted)
         with self._engine.begin() as connection:
             connection.execute(
                 insert(_JOB).values(
                     id=job.id,
+                    kind=kind,
                     client_id=client_id,
                     request=request,
                     content=json.write(content).decode(),
@@ -239,6 +263,18 @@ class ExportJobs:
         with self._engine.begin() as connection:
             connection.execute(delete(_JOB).where(_JOB.c.id == job.id))
         shutil.rmtree(self._folder / job.id, ignore_errors=True)
+        self.submitted(job).unlink(missing_ok=True)
+
+    def submitted(self, job: Job) -> Path:
+        """The path of what was submitted with a job that has not ended."""
+        return self._folder / f"{job.id}.submitted"
+
+    def _keep_submitted(self, job: Job, content: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self.submitted(job).open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def file(self, job: Job, name: str) -> Path | None:
         """The path of a file that the job's manifest names, or None."""
@@ -255,7 +291,9 @@ class ExportJobs:
             writer = NdjsonWriter(self._folder / job.id, lambda: job.id in self._deleted)
             self._update(job, state=RUNNING, progress="in progress")
             with _closing(writer):
-                result = self._work(job, writer, lambda text: self._update(job, progress=text))
+                result = self._works[job.kind](
+                    job, writer, lambda text: self._update(job, progress=text)
+                )
                 files = writer.finish()
         except JobCancelled:
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
@@ -281,6 +319,7 @@ class ExportJobs:
             expires=instant(self._clock.now() + KEEP_FOR),
             result=json.write(result).decode(),
         )
+        self.submitted(job).unlink(missing_ok=True)
         if job.id in self._deleted:
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
 
@@ -306,6 +345,7 @@ def _job(row: RowMapping) -> Job:
     assert created is not None
     return Job(
         id=row["id"],
+        kind=row["kind"],
         client_id=row["client_id"],
         request=row["request"],
         content=json.read(row["content"]),

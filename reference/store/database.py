@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,23 @@ def open_data_dir(data_dir: Path, name: str) -> Engine:
 
 
 def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
-    """Insert a row, or put it in the place of the one with the same primary key.
+    """Insert a row, or change the one with the same primary key."""
+    put_rows(connection, table, [values])
+
+
+def put_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows, all of the same columns, or change those with the same primary key.
 
     One statement, so that two writers of the same row cannot fail each other.
     """
+    values = list(rows)
+    if not values:
+        return
     insert: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     keys = [column.name for column in table.primary_key]
-    changed = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(
-        insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed)
-    )
+    statement = insert(table)
+    changed = {name: statement.excluded[name] for name in values[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

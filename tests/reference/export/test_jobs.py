@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from payer_exchange.reference.export.jobs import (
     COMPLETE,
+    EXPORT,
     FAILED,
     KEEP_FOR,
     RUNNING,
@@ -29,7 +30,7 @@ class World:
         """The jobs of a process that has just started."""
         engine = open_data_dir(self.folder, "payer")
         made = ExportJobs(engine, self.folder / "exports", self.clock,
-                          lambda *a: self.work(*a), threads=1)  # fmt: skip
+                          {EXPORT: lambda *a: self.work(*a)}, threads=1)  # fmt: skip
         self.made.append((made, engine))
         return made
 
@@ -230,3 +231,12 @@ def test_ids_and_names_cannot_be_guessed(world):
     assert all(len(j.id) == 32 for j in found)
     assert all(len(name.removesuffix(".ndjson")) == 32 for name in names)
     assert len(set(names)) == 10
+
+
+def test_what_was_submitted_is_there_for_the_work_and_gone_after_it(world):
+    seen = []
+    world.work = lambda job, *_: seen.append(world.jobs.submitted(job).read_bytes()) or {}
+    started = world.jobs.start("c", "http://x", {}, submitted=b"one member a line")
+    world.done()
+    assert seen == [b"one member a line"]
+    assert not world.jobs.submitted(started).exists()
