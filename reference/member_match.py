@@ -13,7 +13,7 @@ from typing import Any
 from .errors import BadRequest
 from .fhir.dates import moment_range
 from .fhir.hrex import HREX_TEMP
-from .fhir.parameters import by_name, make_parameters, parameters_of, required
+from .fhir.parameters import Parameter, by_name, make_parameters, parameters_of, required
 
 PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
 _BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
@@ -37,36 +37,55 @@ def read_request(body: Mapping[str, Any]) -> MemberMatchRequest:
     Raises BadRequest naming the element: 400 for a body that is no such request, 422 for one whose
     resources lack what the profile requires (PDex diagram; hrex-parameters-member-match-in).
     """
-    found = by_name(parameters_of(body), PARAMETER_NAMES)
+    request = request_of(parameters_of(body))
+    check_request(request)
+    return request
+
+
+def request_of(parameters: list[Parameter], where: str = "") -> MemberMatchRequest:
+    """The request in the parameters of one member, its resources as they came.
+
+    Raises BadRequest for an unknown, doubled or missing parameter, or for a resource of another
+    type; `where` is the parameter that holds them as parts.
+    """
+    found = by_name(parameters, PARAMETER_NAMES)
     for name in ("MemberPatient", "CoverageToMatch", "Consent"):
-        try:
-            required(found, name)
-        except BadRequest as error:
-            error.status = 422
-            raise
+        _require(found, name, where)
     link = found.get("CoverageToLink")
-    request = MemberMatchRequest(
+    return MemberMatchRequest(
         patient=found["MemberPatient"].resource("Patient"),
         coverage_to_match=found["CoverageToMatch"].resource("Coverage"),
         coverage_to_link=link.resource("Coverage") if link else None,
         consent=found["Consent"].resource("Consent"),
     )
-    check_request(request)
-    return request
+
+
+def _require(found: Mapping[str, Parameter], name: str, where: str) -> None:
+    try:
+        required(found, name)
+    except BadRequest as error:
+        error.status = 422
+        error.expression = f"{where}.part" if where else error.expression
+        raise
 
 
 def check_request(request: MemberMatchRequest) -> None:
     """Raise BadRequest (422) naming the first element that the HRex profiles do not allow."""
+    check_member(request)
+    _check_consent(request.consent, str(request.patient.get("id", "")))
+    _check_lengths(request.consent, "Consent")
+
+
+def check_member(request: MemberMatchRequest) -> None:
+    """The same for the person and the coverages, whatever the Consent is like."""
     _check_patient(request.patient)
     member = str(request.patient.get("id", ""))
     _check_coverage(request.coverage_to_match, "CoverageToMatch", member)
     if request.coverage_to_link is not None:
         _check_link(request.coverage_to_link, member)
-    _check_consent(request.consent, member)
     for name, resource in (("MemberPatient", request.patient),
                            ("CoverageToMatch", request.coverage_to_match),
-                           ("CoverageToLink", request.coverage_to_link),
-                           ("Consent", request.consent)):  # fmt: skip
+                           ("CoverageToLink", request.coverage_to_link)):  # fmt: skip
         _check_lengths(resource, name)
 
 

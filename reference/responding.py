@@ -15,32 +15,38 @@ from typing import Any
 from sqlalchemy import Engine
 
 from .audit import AuditLog
+from .bulk_match.request import read_bulk_request
+from .bulk_match.search import search_groups
+from .bulk_match.store import MatchGroups, StoredGroup
+from .bulk_match.work import BulkMatchSettings, BulkMatchWork
 from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .errors import BadRequest
-from .export.jobs import COMPLETE, EXPORT, FAILED, ExportJobs, Job
+from .export.jobs import EXPORT, ExportJobs, Job, NdjsonWriter
 from .export.release import Releases
-from .export.request import ExportRequest, read_export_request
 from .export.scope import DataScope
 from .export.work import ExportWork
+from .exporting import Asked, Exports
 from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
+from .fhir.outcome import outcome_of
+from .fhir.pdex import BULK_MATCH_SCOPES, NEWEST
 from .fhir.search import elements
 from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
 from .member_match import MemberMatchRequest, answer, read_request
 from .parties import PayerIdentity
+from .reach import Reach
 from .registration.clients import ClientRegistry
-from .retrieval import NOT_FOUND, Access, Retrieval, require_scope
+from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
 from .trust.authorization import AuthorizationServer
 from .trust.remote import RemoteKeys, fetch_jwks
-from .trust.scopes import readable_types
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
 
-MAX_RUNNING_JOBS = 20
+BULK_MATCH = "bulk-match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,14 @@ class RespondingSettings:
     """How many export jobs are done at the same time."""
     single_member: bool = True
     """Whether the single-member operations are offered."""
+    bulk: bool = True
+    """Whether bulk match, Groups and their exports are offered."""
+    pdex_version: str = NEWEST
+    """The version of PDex that this payer speaks."""
+    parameters_envelope: bool = False
+    """Whether a bulk match also answers with the Parameters envelope of 2.1.0 (pdex-138a)."""
+    most_members: int = 10_000
+    """How many members one bulk match may hold."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """The bearer token of the admin API."""
 
@@ -91,6 +105,7 @@ class RespondingPayer:
         self.repository = Repository(engine, common=[("Organization", own)] if own else ())
         self.registry = MemberRegistry(engine)
         self.matches = Matches(engine)
+        self.groups = MatchGroups(engine)
         self.clients = ClientRegistry(engine)
         self.audit = AuditLog(engine, "responding", self.clock)
         self.strategy = load_strategy(settings.strategy)
@@ -116,23 +131,16 @@ class RespondingPayer:
             engine,
             settings.data_dir / "exports",
             self.clock,
-            {
-                EXPORT: ExportWork(
-                    self.releases,
-                    self.matches,
-                    self.audit,
-                    self.clock,
-                    settings.identity.organization_id,
-                ).write
-            },
+            {EXPORT: self._write_export, BULK_MATCH: self._write_bulk_match},
             threads=settings.export_threads,
+        )
+        self.exports = Exports(
+            self.jobs, self.releases, self.matches, self.groups, self.clock, settings.pdex_version
         )
 
     def access(self, grant: Grant) -> Access:
         """What a token opens now: consent is asked again at every request (pdex-156)."""
-        members = self.matches.of(grant.client_id, self.clock.now())
-        if grant.member is not None:
-            members = {m: match for m, match in members.items() if m == grant.member}
+        members = Reach(self.matches, grant.client_id, self.clock.now(), grant.member)
         return Access(grant.client_id, grant.scopes, members)
 
     # Member match
@@ -143,19 +151,13 @@ class RespondingPayer:
         Raises BadRequest: 403 without the operation's scope, 400 or 422 for a bad request, 422 for
         no match, several, or a consent that cannot be honoured (mm-8 to mm-12).
         """
-        if MEMBER_MATCH not in grant.scopes:
-            raise BadRequest(
-                f"The token has no scope for the operation. Ask for {MEMBER_MATCH}.",
-                status=403,
-                code="forbidden",
-                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
-            )
+        self._require_scope(grant, MEMBER_MATCH)
         request = read_request(body)
         decision = self.match(request, grant.client_id)
         self._audit_match(grant.client_id, decision)
         if decision.outcome is not Outcome.MATCH or decision.member_key is None:
             raise _no_single_match(decision.outcome)
-        consent = self.judge_consent(request, grant.client_id)
+        consent = self.judge_consent(request, self.requester_of(grant.client_id))
         if not consent.granted:
             self.audit.record("member-match", "consent", "refused", reason=consent.reason,
                               client=grant.client_id)  # fmt: skip
@@ -181,19 +183,31 @@ class RespondingPayer:
             self.strategy,
         )
 
-    def judge_consent(self, request: MemberMatchRequest, client_id: str) -> ConsentDecision:
-        """Whether the consent submitted with a match is honoured, for the client that asks."""
+    def requester_of(self, client_id: str) -> PayerIdentity | None:
+        """The payer behind a client: told by its registration, never by what it submits."""
         client = self.clients.find(client_id)
-        if client is None:
+        return client.organization if client else None
+
+    def judge_consent(
+        self, request: MemberMatchRequest, requester: PayerIdentity | None
+    ) -> ConsentDecision:
+        """Whether the consent submitted with a match is honoured, for the payer that asks."""
+        if requester is None:
             return ConsentDecision(granted=False, reason="client-unknown")
         return evaluate(
             request.consent,
             member=str(request.patient.get("id")),
-            requester=client.organization,
+            requester=requester,
             responder=self.settings.identity,
             now=self.clock.now(),
             segmented=self.settings.scope.segmented,
         )
+
+    def identify(self, members: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """The business identifier this payer knows each of its members by."""
+        rows = self.repository.by_keys([("Patient", member) for member in members])
+        base = self.settings.fhir_base
+        return {row.id: member_identifier(json.read(row.body), base) for row in rows}
 
     def withdraw_consent(self, member: str) -> int:
         """The member takes the consent back: nobody reaches the record from now on."""
@@ -209,6 +223,43 @@ class RespondingPayer:
             raise BadRequest("This payer holds no such resource.", status=404, code="not-found")
         return self.settings.scope.withheld(row, policy, self._today())
 
+    # Bulk match and Groups
+
+    def bulk_match(self, grant: Grant, request_url: str, body: bytes) -> Job:
+        """Start a `$bulk-member-match`; returns its job.
+
+        Raises BadRequest: 403 without the operation's scope, 400, 413 or 422 for a request that
+        is none (pdex-148, pdex-398), 429 with too many jobs.
+        """
+        self._require_scope(grant, *BULK_MATCH_SCOPES.values())
+        read_bulk_request(json.read_object(body), self.settings.most_members)
+        self.exports.check_room(grant.client_id)
+        return self.jobs.start(grant.client_id, request_url, {}, kind=BULK_MATCH, submitted=body)
+
+    def group(self, grant: Grant, ident: str) -> StoredGroup:
+        """The client's own matched Group (pdex-161, pdex-163).
+
+        Raises BadRequest: 403 without the scope, 404 for any other Group.
+        """
+        require_scope(self.access(grant), "Group", "r")
+        found = self.groups.find(grant.client_id, ident)
+        if found is None:
+            raise BadRequest(NOT_FOUND, status=404, code="not-found")
+        return found
+
+    def search_groups(
+        self, grant: Grant, pairs: Sequence[tuple[str, str]], *, strict: bool
+    ) -> Page:
+        """A page of the client's own matched Groups; raises BadRequest 403 without the scope."""
+        require_scope(self.access(grant), "Group", "s")
+        return search_groups(
+            self.groups.of(grant.client_id),
+            pairs,
+            url=f"{self.settings.fhir_base}/Group",
+            count=self.settings.page_size,
+            strict=strict,
+        )
+
     # Export
 
     def kick_off(
@@ -217,86 +268,11 @@ class RespondingPayer:
         request_url: str,
         pairs: Sequence[tuple[str, str]],
         *,
-        member: str | None,
+        asked: Asked,
         lenient: bool = False,
     ) -> Job:
-        """Start an export of one member, or of all whom the token reaches.
-
-        Raises BadRequest: 400 naming a parameter, 403 without scope, 404 for a member out of
-        reach, 429 with too many jobs.
-        """
-        access = self.access(grant)
-        require_scope(access, "Patient", "r")
-        asked = read_export_request(pairs, types=self.releases.exportable_types(), lenient=lenient)
-        members = self._exported_members(access, asked, member)
-        _require_types(access, asked)
-        if self.jobs.running(grant.client_id) >= MAX_RUNNING_JOBS:
-            raise BadRequest("Too many exports run for you. Wait for one to end.", status=429,
-                             code="throttled", headers={"Retry-After": "5"})  # fmt: skip
-        content = {
-            "pairs": [list(pair) for pair in pairs],
-            "members": members,
-            "scopes": sorted(grant.scopes),
-            "lenient": lenient,
-        }
-        return self.jobs.start(grant.client_id, request_url, content)
-
-    def job(self, grant: Grant, job_id: str) -> Job:
-        """The client's own job; raises BadRequest 404 for any other.
-
-        A token bound to a member opens no job about others, and a finished job ends with the
-        consent of a member whose record it holds (pdex-156).
-        """
-        job = self.jobs.find(job_id, grant.client_id)
-        if job is not None and not self._may_see(grant, job):
-            job = None
-        if job is None:
-            raise BadRequest("There is no such export.", status=404, code="not-found")
-        return job
-
-    def _may_see(self, grant: Grant, job: Job) -> bool:
-        if grant.member is not None and set(job.content["members"]) - {grant.member}:
-            return False
-        reached = self.matches.of(grant.client_id, self.clock.now())
-        if set(job.result.get("members", ())) <= reached.keys():
-            return True
-        self.jobs.remove(job)
-        return False
-
-    def export_file(self, grant: Grant, job_id: str, name: str) -> Path:
-        """A file of a finished job.
-
-        Raises BadRequest: 404 when there is none, 403 without a scope for its type (pdex-188).
-        """
-        job = self.job(grant, job_id)
-        path = self.jobs.file(job, name)
-        if path is None or not path.is_file():
-            raise BadRequest("There is no such file.", status=404, code="not-found")
-        kind = next(f["type"] for f in job.result["files"] if f["name"] == name)
-        if kind != "OperationOutcome":
-            require_scope(self.access(grant), kind, "r")
-        return path
-
-    def manifest(self, job: Job, file_url: Callable[[str], str]) -> dict[str, Any]:
-        """The manifest of a finished job (Bulk Data 2.0.0).
-
-        Raises BadRequest 500 for a job that failed.
-        """
-        if job.state == FAILED:
-            raise BadRequest("The export failed. Start it again.", status=500, code="exception")
-        assert job.state == COMPLETE
-        files = job.result["files"]
-        listed = [
-            {"type": f["type"], "url": file_url(f["name"]), "count": f["count"]} for f in files
-        ]
-        return {
-            "transactionTime": job.transaction_time,
-            "request": job.request,
-            "requiresAccessToken": True,
-            "output": [f for f in listed if f["type"] != "OperationOutcome"],
-            "deleted": [],
-            "error": [f for f in listed if f["type"] == "OperationOutcome"],
-        }
+        """Start an export; as `Exports.kick_off`."""
+        return self.exports.kick_off(self.access(grant), request_url, pairs, asked, lenient=lenient)
 
     def wait(self) -> timedelta:
         """How long a client is asked to wait between two polls."""
@@ -315,15 +291,52 @@ class RespondingPayer:
         self.registry.close()
         self._engine.dispose()
 
+    def _write_export(
+        self, job: Job, writer: NdjsonWriter, progress: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        own = self.settings.identity.organization_id
+        work = ExportWork(self.releases, self.matches, self.audit, self.clock, own)
+        for problem in job.content.get("problems", ()):
+            writer.write("OperationOutcome", json.write(outcome_of([problem])))
+        return work.write(job, writer, progress)
+
+    def _write_bulk_match(
+        self, job: Job, writer: NdjsonWriter, progress: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        settings = self.settings
+        work = BulkMatchWork(
+            BulkMatchSettings(settings.identity, settings.fhir_base, settings.pdex_version,
+                              settings.parameters_envelope, settings.most_members),
+            decide=self.match,
+            judge=self.judge_consent,
+            identify=self.identify,
+            requester_of=self.requester_of,
+            submitted=self.jobs.submitted,
+            matches=self.matches,
+            groups=self.groups,
+            audit=self.audit,
+            clock=self.clock,
+        )  # fmt: skip
+        return work.write(job, writer, progress)
+
+    @staticmethod
+    def _require_scope(grant: Grant, *scopes: str) -> None:
+        """Raise BadRequest 403 unless one of an operation's scopes is granted."""
+        if not grant.scopes & set(scopes):
+            raise BadRequest(
+                f"The token has no scope for the operation. Ask for {scopes[-1]}.",
+                status=403,
+                code="forbidden",
+                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+            )
+
     def _today(self) -> date:
         return self.clock.now().astimezone(UTC).date()
 
     def _answer_match(
         self, client_id: str, member: str, consent: ConsentDecision
     ) -> dict[str, Any]:
-        row = self.repository.get("Patient", member)
-        assert row is not None, "the registry knows only stored Patients"
-        identifier = member_identifier(json.read(row.body), self.settings.fhir_base)
+        identifier = self.identify([member])[member]
         found = NewMatch(member, identifier, consent)
         self.matches.keep_many(client_id, [found], self.clock.now())
         self.audit.record("member-match", "answer", "match", client=client_id,
@@ -343,18 +356,6 @@ class RespondingPayer:
             details={"strategy": self.strategy.name, "version": self.strategy.version},
         )
 
-    @staticmethod
-    def _exported_members(access: Access, asked: ExportRequest, member: str | None) -> list[str]:
-        if member is not None and member not in access.members:
-            raise BadRequest(NOT_FOUND, status=404, code="not-found")
-        reached = [member] if member is not None else sorted(access.members)
-        if asked.patients is None:
-            return reached
-        if not set(asked.patients) <= set(reached):
-            raise BadRequest("patient names somebody this export cannot hold.",
-                             code="not-found", expression="patient")  # fmt: skip
-        return [m for m in reached if m in asked.patients]
-
 
 def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, str]:
     """The business identifier a payer knows its member by: UMB, else MB, else one from the id."""
@@ -367,19 +368,6 @@ def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, 
             if code in ("UMB", "MB"):
                 found.setdefault(code, (system, value))
     return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
-
-
-def _require_types(access: Access, asked: ExportRequest) -> None:
-    """An explicit `_type` outside the scope fails the kick-off (SMART scopes in bulk export)."""
-    allowed = readable_types(access.scopes)
-    if asked.types is not None and allowed is not None and not set(asked.types) <= allowed:
-        raise BadRequest(
-            "_type names a type that the token has no scope for.",
-            status=403,
-            code="forbidden",
-            expression="_type",
-            headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
-        )
 
 
 def _no_single_match(outcome: Outcome) -> BadRequest:

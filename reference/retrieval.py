@@ -24,6 +24,7 @@ from .fhir.dates import day_of, last_day_of, read_instant
 from .fhir.references import split_reference
 from .fhir.search import PARAMETERS, REFERENCE, Condition, condition, elements
 from .matches import Match
+from .reach import Reach
 from .store.repository import Key, Repository, Row, Selection
 from .trust.scopes import allows, readable_types
 
@@ -40,7 +41,7 @@ class Access:
 
     client_id: str
     scopes: frozenset[str]
-    members: Mapping[str, Match]
+    members: Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,9 @@ class Retrieval:
             raise BadRequest("This payer does not hold that resource type.", status=404,
                              code="not-supported")  # fmt: skip
         require_scope(access, kind, "s")
-        conditions, used = _conditions(kind, pairs, strict=strict)
+        conditions, used = conditions_of(kind, pairs, strict=strict)
         found = self._matching(access, kind, conditions)
-        count, start = _window(pairs, self._count)
+        count, start = window_of(pairs, self._count)
         page = found[start : start + count]
         entries = [(r.type, r.id, body, "match") for r, body, _ in page]
         entries += self._included(access, kind, pairs, page)
@@ -108,8 +109,8 @@ class Retrieval:
         return Page(
             entries,
             len(found),
-            _link(url, [*used, *((n, v) for n, v in pairs if n in _CONTROL and n != "_format")]),
-            _link(url, following + controls) if 0 < count < len(found) - start else None,
+            link_to(url, [*used, *((n, v) for n, v in pairs if n in _CONTROL and n != "_format")]),
+            link_to(url, following + controls) if 0 < count < len(found) - start else None,
         )
 
     def everything(self, access: Access, member: str, pairs: Sequence[tuple[str, str]]) -> Page:
@@ -119,7 +120,7 @@ class Retrieval:
             raise BadRequest(NOT_FOUND, status=404, code="not-found")
         asked = self._everything_request(access, member, pairs)
         rows = self._releases.facts(asked, self._today())
-        count, start = _window(pairs, self._count)
+        count, start = window_of(pairs, self._count)
         tally = Tally()
         entries = [
             (r.type, r.id, r.body, "match")
@@ -133,7 +134,7 @@ class Retrieval:
         url = f"{self._base}/Patient/{member}/$everything"
         window = [("_count", str(count)), ("_page", str(start + count))]
         return Page(
-            entries, len(rows), _link(url, kept), None if last else _link(url, kept + window)
+            entries, len(rows), link_to(url, kept), None if last else link_to(url, kept + window)
         )
 
     def bundle(self, page: Page) -> bytes:
@@ -329,9 +330,13 @@ def _is_issued_identifier(found: Condition, resource: Mapping[str, Any], match: 
     return bool({match.value, f"{match.system}|{match.value}"} & set(found.values))
 
 
-def _conditions(
+def conditions_of(
     kind: str, pairs: Sequence[tuple[str, str]], *, strict: bool
 ) -> tuple[list[Condition], list[tuple[str, str]]]:
+    """The conditions of a search, and the parameters they came from.
+
+    Unknown ones are left out, or refused with BadRequest 400 when `strict`.
+    """
     conditions, used = [], []
     for name, value in pairs:
         if name in _CONTROL:
@@ -346,7 +351,8 @@ def _conditions(
     return conditions, used
 
 
-def _window(pairs: Sequence[tuple[str, str]], default: int) -> tuple[int, int]:
+def window_of(pairs: Sequence[tuple[str, str]], default: int) -> tuple[int, int]:
+    """How many entries a page has, and with which it begins; raises BadRequest 400."""
     values = dict(pairs)
     return min(_number(values, "_count", default), MAX_COUNT), _number(values, "_page", 0)
 
@@ -378,5 +384,6 @@ def _referenced(resource: Any, paths: Sequence[str]) -> Iterator[Key]:
                 yield key
 
 
-def _link(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+def link_to(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """A URL with its query."""
     return f"{url}?{urlencode(pairs)}" if pairs else url

@@ -15,6 +15,7 @@ from typing import Any
 from ..reference.clock import Clock
 from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
+from ..reference.fhir.pdex import BULK_MATCH_SCOPES, NEWEST
 from ..reference.holdings import Filled, fill, read_paths
 from ..reference.loaded_truth import loaded_truth
 from ..reference.parties import PayerIdentity
@@ -24,7 +25,8 @@ from ..reference.responding import RespondingPayer, RespondingSettings
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.trust import keys
 from .defects import apply
-from .responding import INTERNAL_ROOT, INTERNAL_TOKEN, RespondingSimulator
+from .exporting import INTERNAL_ROOT
+from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
 
 PAYER_IDENTIFIERS = "https://example.org/payer-id"
@@ -35,7 +37,7 @@ REQUESTING = PayerIdentity(
     PAYER_IDENTIFIERS, "REQUESTING-PAYER", "Requesting Payer Health Plan (test)", "new-payer"
 )
 CLIENT_ID = "requesting-payer"
-SCOPES = ("system/*.rs", "system/*.read", MEMBER_MATCH)
+SCOPES = ("system/*.rs", "system/*.read", MEMBER_MATCH, *BULK_MATCH_SCOPES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class ResponderOptions:
     scope: Path | None = None
     strategy: str = "strict"
     token_lifetime_s: int = 300
+    pdex_version: str = NEWEST
+    single_member: bool = True
+    bulk: bool = True
+    parameters_envelope: bool = False
     threads: int = 8
 
 
@@ -81,7 +87,8 @@ class FilledResponder:
         members = file.parent / "members.json"
         members.write_text(json.dumps(self.truth()), encoding="utf-8")
         file.write_text(_TOML.format(
-            base=self.fhir_base, client=CLIENT_ID, key=key.name, members=members.name,
+            base=self.fhir_base, version=self.payer.settings.pdex_version,
+            client=CLIENT_ID, key=key.name, members=members.name,
             admin=self.payer.settings.admin_token, root=self.fhir_base.removesuffix("/fhir"),
             python=sys.executable.replace("\\", "/"),
             system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
@@ -118,7 +125,7 @@ _TOML = """\
 # Written by payer-exchange simulate responding-payer.
 [target]
 fhir_base = "{base}"
-pdex_version = "2.2.0"
+pdex_version = "{version}"
 
 [target.auth]
 method = "smart-backend-services"
@@ -216,6 +223,11 @@ def _payer(
         scope=read_scope(options.scope) if options.scope else DataScope(),
         strategy=options.strategy,
         token_lifetime_s=options.token_lifetime_s,
+        pdex_version=options.pdex_version,
+        single_member=options.single_member,
+        # PDex knows no bulk exchange before 2.1.0.
+        bulk=options.bulk and options.pdex_version != "2.0.0",
+        parameters_envelope=options.parameters_envelope,
         **own_token,
     )
     return RespondingPayer(settings, engine, clock=clock)

@@ -7,11 +7,17 @@ from typing import Any
 from ..reference.clock import instant
 from ..reference.fhir.hrex import MEMBER_MATCH
 from ..reference.fhir.media import FHIR_JSON
+from ..reference.fhir.pdex import (
+    BULK_MATCH_SCOPES,
+    BULK_MEMBER_MATCH,
+    DATA_EXPORT,
+    VERSIONS,
+)
 from ..reference.fhir.search import COMMON, PARAMETERS, REFERENCE
 from ..reference.responding import RespondingPayer
 from ..reference.trust.keys import ALGORITHMS
 
-_PDEX = "http://hl7.org/fhir/us/davinci-pdex/"
+_GUIDE = "http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/hl7.fhir.us.davinci-pdex"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/"
 _SMART_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
@@ -23,25 +29,34 @@ def smart_configuration(payer: RespondingPayer) -> dict[str, Any]:
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
         "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS),
-        "scopes_supported": [MEMBER_MATCH, "system/*.rs", "system/*.read"],
+        "scopes_supported": [*operation_scopes(payer), "system/*.rs", "system/*.read"],
         "code_challenge_methods_supported": ["S256"],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
 
 
+def operation_scopes(payer: RespondingPayer) -> list[str]:
+    """The scopes of the match operations that this payer offers, in the version's own spelling."""
+    settings = payer.settings
+    found = [MEMBER_MATCH] if settings.single_member else []
+    return found + ([BULK_MATCH_SCOPES[settings.pdex_version]] if settings.bulk else [])
+
+
 def davinci_configuration(payer: RespondingPayer) -> dict[str, Any]:
     """The Da Vinci endpoint document (HRex discovery, logical model)."""
     base, identity = payer.settings.fhir_base, payer.settings.identity
-    versions = ("2.0", "2.1", "2.2")
+    # What a newer version asks for holds for the older ones that a requester may look for.
+    known = VERSIONS[: VERSIONS.index(payer.settings.pdex_version) + 1]
     return {
         "identifier": {"system": identity.system, "value": identity.value},
-        "endpoints": {f"davinci_pdex_payer_endpoint#{version}": base for version in versions},
+        "endpoints": {f"davinci_pdex_payer_endpoint#{v[:3]}": base for v in known},
     }
 
 
 def capability_statement(payer: RespondingPayer) -> dict[str, Any]:
     """The CapabilityStatement: every type, search parameter and operation that is there."""
-    held = payer.settings.scope.types & PARAMETERS.keys()
+    settings = payer.settings
+    held = settings.scope.types & PARAMETERS.keys() | ({"Group"} if settings.bulk else set())
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {
@@ -56,11 +71,11 @@ def capability_statement(payer: RespondingPayer) -> dict[str, Any]:
         "date": instant(payer.clock.now()),
         "kind": "instance",
         "instantiates": [_BULK + "CapabilityStatement/bulk-data"],
-        "implementationGuide": [_PDEX + "ImplementationGuide/hl7.fhir.us.davinci-pdex|2.2.0"],
+        "implementationGuide": [f"{_GUIDE}|{settings.pdex_version}"],
         "software": {"name": "payer-exchange"},
         "implementation": {
             "description": "A simulated responding payer with synthetic members",
-            "url": payer.settings.fhir_base,
+            "url": settings.fhir_base,
         },
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
@@ -76,6 +91,10 @@ def _resource(kind: str, payer: RespondingPayer) -> dict[str, Any]:
         "versioning": "no-version",
         "searchParam": [{"name": name, "type": p.kind} for name, p in sorted(parameters.items())],
     }
+    if kind == "Group":
+        codes = ("read", "vread", "history-instance", "search-type")
+        found["interaction"] = [{"code": code} for code in codes]
+        return {**found, "versioning": "versioned", "operation": _operations(kind, payer)}
     included = [f"{kind}:{n}" for n, p in sorted(PARAMETERS[kind].items()) if p.kind == REFERENCE]
     if included:
         found["searchInclude"] = [*included, "*"]
@@ -89,6 +108,12 @@ def _operations(kind: str, payer: RespondingPayer) -> list[dict[str, str]]:
     if kind == "DocumentReference":
         canonical = "http://hl7.org/fhir/us/core/OperationDefinition/docref"
         return [{"name": "docref", "definition": canonical}]
+    if kind == "Group":
+        return [
+            {"name": "bulk-member-match", "definition": BULK_MEMBER_MATCH},
+            {"name": "davinci-data-export", "definition": DATA_EXPORT},
+            {"name": "export", "definition": _BULK + "OperationDefinition/group-export"},
+        ]
     if kind != "Patient" or not payer.settings.single_member:
         return []
     return [

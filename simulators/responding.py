@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
-import os
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import IO, Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Request, Response, request
@@ -15,11 +11,8 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from ..reference.errors import BadRequest, SettingsError
-from ..reference.export.jobs import COMPLETE, FAILED, Job
-from ..reference.export.request import parameter_pairs
 from ..reference.fhir import json, media
 from ..reference.fhir.outcome import operation_outcome
-from ..reference.registration.clients import client_from_json
 from ..reference.responding import RespondingPayer
 from ..reference.retrieval import Access, Page
 from ..reference.trust.authorization import OAuthError
@@ -29,19 +22,26 @@ from .answers import (
     MAX_BODY,
     NO_STORE,
     fhir_answer,
+    form_pairs,
+    http_date,
     http_error,
     json_answer,
     json_body,
+    operation_pairs,
+    preferences,
     query_pairs,
     refusal,
+    require_acceptable,
 )
 from .discovery import capability_statement, davinci_configuration, smart_configuration
+from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
+from .groups import GroupRoutes
+from .responding_admin import admin_api
 
 _log = logging.getLogger(__name__)
-_CHUNK = 1 << 18
 
 # Where the payer answers itself, whatever address others know it by.
-INTERNAL_ROOT, INTERNAL_TOKEN = "/fhir", "/oauth/token"
+INTERNAL_TOKEN = "/oauth/token"  # noqa: S105 - a path
 
 After = Callable[[Request, Response], Response]
 
@@ -55,7 +55,7 @@ class RespondingSimulator:
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
         self._mount()
-        self.app.register_blueprint(self._admin(), url_prefix="/admin")
+        self.app.register_blueprint(admin_api(payer), url_prefix="/admin")
         self._set_up_errors()
         self.app.before_request(_refuse_nul)
         self.app.after_request(self._finish)
@@ -82,14 +82,11 @@ class RespondingSimulator:
         route("/.well-known/smart-configuration", "smart", self.smart)
         route("/.well-known/davinci-configuration", "davinci", self.davinci)
         route("/Patient/$member-match", "member_match", self.member_match, methods=post)
-        route("/Patient/$export", "export", self.export, methods=["GET", *post])
-        route("/Patient/<ident>/$export", "export_one", self.export, methods=["GET", *post])
         route("/Patient/<ident>/$everything", "everything", self.everything,
               methods=["GET", *post])  # fmt: skip
         route("/DocumentReference/$docref", "docref", self.docref, methods=["GET", *post])
-        route("/export-status/<job_id>", "status", self.status)
-        route("/export-status/<job_id>", "delete", self.delete, methods=["DELETE"])
-        route("/export-files/<job_id>/<name>", "file", self.file)
+        ExportRoutes(self.payer, self.grant).add_to(route)
+        GroupRoutes(self.payer, self.grant).add_to(route)
         route("/<kind>/_search", "search_post", self.search_post, methods=post)
         route("/<kind>", "search", self.search)
         route("/<kind>/<ident>", "read", self.read)
@@ -102,16 +99,6 @@ class RespondingSimulator:
             outside.add_url_rule(path, "token", self.token, methods=["POST"])
         outside.add_url_rule("/.well-known/davinci-configuration", "davinci", self.davinci)
         return outside
-
-    def _admin(self) -> Blueprint:
-        admin = Blueprint("admin", __name__)
-        route = admin.add_url_rule
-        route("/clients", "clients", self.admin_clients, methods=["GET", "POST"])
-        route("/clients/<client_id>/<state>", "state", self.admin_state, methods=["POST"])
-        route("/members/<member>/withdraw", "withdraw", self.admin_withdraw, methods=["POST"])
-        route("/audit", "audit", self.admin_audit)
-        route("/withheld/<kind>/<ident>", "withheld", self.admin_withheld)
-        return admin
 
     # Discovery
 
@@ -154,70 +141,21 @@ class RespondingSimulator:
     # Operations
 
     def member_match(self) -> Response:
-        self._require_single_member()
+        require_single_member(self.payer)
         grant = self.grant()
-        _require_acceptable()
+        require_acceptable()
         return fhir_answer(json.write(self.payer.member_match(grant, json_body())))
 
-    def export(self, ident: str | None = None) -> Response:
-        self._require_single_member()
-        grant = self.grant()
-        preferences = media.preferences(request.headers.getlist("Prefer"))
-        if "respond-async" not in preferences:
-            raise BadRequest("An export is asynchronous: send Prefer: respond-async.",
-                             code="not-supported")  # fmt: skip
-        _require_acceptable(media.FHIR_NDJSON)
-        pairs = _operation_pairs()
-        job = self.payer.kick_off(
-            grant,
-            self._request_url(),
-            pairs,
-            member=ident,
-            lenient=preferences.get("handling") == "lenient",
-        )
-        return Response(
-            status=202,
-            headers={"Content-Location": f"{self.payer.settings.fhir_base}/export-status/{job.id}"},
-        )
-
-    def status(self, job_id: str) -> Response:
-        job = self.payer.job(self.grant(), job_id)
-        wait = self.payer.wait()
-        if job.state in (COMPLETE, FAILED):
-            return self._manifest(job)
-        seconds = str(max(1, int(wait.total_seconds())))
-        if self.payer.jobs.polled_too_soon(job, wait):
-            raise BadRequest("Polled before Retry-After. Wait as long as it says.", status=429,
-                             code="throttled", headers={"Retry-After": seconds})  # fmt: skip
-        return Response(status=202, headers={"Retry-After": seconds, "X-Progress": job.progress})
-
-    def delete(self, job_id: str) -> Response:
-        self.payer.jobs.remove(self.payer.job(self.grant(), job_id))
-        return Response(status=202)
-
-    def file(self, job_id: str, name: str) -> Response:
-        path = self.payer.export_file(self.grant(), job_id, name)
-        # Opened before the answer begins: a job that is deleted meanwhile is still sent whole.
-        stream = path.open("rb")
-        answer = Response(
-            _chunks(stream),
-            mimetype=media.FHIR_NDJSON,
-            headers={"Content-Length": str(os.fstat(stream.fileno()).st_size)},
-            direct_passthrough=True,
-        )
-        answer.call_on_close(stream.close)
-        return answer
-
     def everything(self, ident: str) -> Response:
-        self._require_single_member()
+        require_single_member(self.payer)
         access = self.access()
-        _require_acceptable()
-        return self._bundle(self.payer.retrieval.everything(access, ident, _operation_pairs()))
+        require_acceptable()
+        return self._bundle(self.payer.retrieval.everything(access, ident, operation_pairs()))
 
     def docref(self) -> Response:
         access = self.access()
-        _require_acceptable()
-        pairs = _operation_pairs()
+        require_acceptable()
+        pairs = operation_pairs()
         names = {"patient": "patient", "start": "date", "end": "date", "type": "type"}
         prefixes = {"start": "ge", "end": "le"}
         if "patient" not in dict(pairs):
@@ -231,84 +169,29 @@ class RespondingSimulator:
         return self._search(kind, query_pairs())
 
     def search_post(self, kind: str) -> Response:
-        if media.media_type(request.content_type) != media.FORM:
-            raise BadRequest(f"Send the search as {media.FORM}.", status=415, code="structure")
-        form = [(n, v) for n in request.form for v in request.form.getlist(n)]
-        return self._search(kind, query_pairs() + form)
+        return self._search(kind, query_pairs() + form_pairs())
 
     def read(self, kind: str, ident: str) -> Response:
         access = self.access()
-        _require_acceptable()
+        require_acceptable()
         body, row = self.payer.retrieval.read(access, kind, ident)
         etag = f'W/"{row.version}"'
         if request.headers.get("If-None-Match") == etag:
             return Response(status=304, headers={"ETag": etag})
         return fhir_answer(
-            body, headers={"ETag": etag, "Last-Modified": _http_date(row.last_updated)}
+            body, headers={"ETag": etag, "Last-Modified": http_date(row.last_updated)}
         )
-
-    # Admin
-
-    def admin_clients(self) -> Response:
-        self._require_admin()
-        if request.method == "GET":
-            return json_answer([_public(client) for client in self.payer.clients.all()])
-        client = self.payer.clients.register(client_from_json(json_body()))
-        return json_answer(_public(client), status=201)
-
-    def admin_state(self, client_id: str, state: str) -> Response:
-        self._require_admin()
-        if state == "suspended":
-            self.payer.suspend(client_id)
-        else:
-            self.payer.clients.set_state(client_id, state)
-        return Response(status=204)
-
-    def admin_withdraw(self, member: str) -> Response:
-        self._require_admin()
-        return json_answer({"ended": self.payer.withdraw_consent(member)})
-
-    def admin_audit(self) -> Response:
-        self._require_admin()
-        return json_answer(self.payer.audit.records(request.args.get("exchange")))
-
-    def admin_withheld(self, kind: str, ident: str) -> Response:
-        self._require_admin()
-        reason = self.payer.why_withheld(kind, ident, request.args.get("policy", "regular"))
-        return json_answer({"reason": reason})
 
     # Parts
 
     def _search(self, kind: str, pairs: list[tuple[str, str]]) -> Response:
         access = self.access()
-        _require_acceptable()
-        preferences = media.preferences(request.headers.getlist("Prefer"))
-        strict = preferences.get("handling") == "strict"
+        require_acceptable()
+        strict = preferences().get("handling") == "strict"
         return self._bundle(self.payer.retrieval.search(access, kind, pairs, strict=strict))
 
     def _bundle(self, page: Page) -> Response:
         return fhir_answer(self.payer.retrieval.bundle(page))
-
-    def _manifest(self, job: Job) -> Response:
-        base = f"{self.payer.settings.fhir_base}/export-files/{job.id}"
-        manifest = self.payer.manifest(job, lambda name: f"{base}/{name}")
-        return json_answer(manifest, headers={"Expires": _http_date(job.expires)})
-
-    def _request_url(self) -> str:
-        path = request.full_path.rstrip("?")
-        public = urlsplit(self.payer.settings.fhir_base).path.rstrip("/")
-        root = public if public and path.startswith(f"{public}/") else INTERNAL_ROOT
-        return self.payer.settings.fhir_base + path.removeprefix(root)
-
-    def _require_single_member(self) -> None:
-        if not self.payer.settings.single_member:
-            raise BadRequest("Single-member exchange is switched off here.", status=404,
-                             code="not-supported")  # fmt: skip
-
-    def _require_admin(self) -> None:
-        expected = f"Bearer {self.payer.settings.admin_token}".encode()
-        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
-            raise BadRequest("The admin API needs its own token.", status=401, code="login")
 
     # Errors and what every answer carries
 
@@ -363,38 +246,3 @@ def _refuse_nul() -> None:
         values += [text for pair in request.form.items(multi=True) for text in pair]
     if any("\0" in value for value in values):
         raise BadRequest("The request holds a character that is none.", code="invalid")
-
-
-def _public(client: Any) -> dict[str, Any]:
-    return {
-        "client_id": client.client_id,
-        "name": client.name,
-        "state": client.state,
-        "scopes": list(client.scopes),
-        "organization": {"system": client.organization.system, "value": client.organization.value},
-    }
-
-
-def _require_acceptable(*also: str) -> None:
-    header = request.headers.get("Accept")
-    if media.accepts_json(header, request.args.get("_format")):
-        return
-    if not any(media.media_type(part) in also for part in (header or "").split(",")):
-        raise BadRequest(f"This payer answers in {media.FHIR_JSON}.", status=406,
-                         code="not-supported")  # fmt: skip
-
-
-def _operation_pairs() -> list[tuple[str, str]]:
-    """The parameters of an operation: of the query, and of a Parameters body if there is one."""
-    posted = request.method == "POST" and request.get_data()
-    return query_pairs() + (parameter_pairs(json_body()) if posted else [])
-
-
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    with stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-
-
-def _http_date(text: str) -> str:
-    return datetime.fromisoformat(text).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -79,3 +79,13 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     for child in value if isinstance(value, list) else ():
         if isinstance(child, Mapping):
             yield child
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can be a resource's id: 1 to 64 letters, digits, hyphens and dots."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= 64
+        and value.isascii()
+        and value.replace("-", "").replace(".", "").isalnum()
+    )

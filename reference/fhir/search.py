@@ -89,6 +89,11 @@ PARAMETERS: dict[str, dict[str, SearchParameter]] = {
                              "insurer": _of(REFERENCE, "insurer")},
     "Goal": {**_SUBJECT, "lifecycle-status": _of(TOKEN, "lifecycleStatus"),
              "target-date": _of(DATE, "target.dueDate")},
+    # Not a member's: found by its requester alone (pdex-157, pdex-161).
+    "Group": {**_IDENTIFIER, **_CODE, "characteristic": _of(TOKEN, "characteristic.code"),
+              "characteristic-value-reference": _of(REFERENCE, "characteristic.valueReference"),
+              "type": _of(TOKEN, "type"), "actual": _of(TOKEN, "actual"),
+              "managing-entity": _of(REFERENCE, "managingEntity")},
     "Immunization": {**_PATIENT, **_STATUS, "date": _of(DATE, "occurrenceDateTime"),
                      "vaccine-code": _of(TOKEN, "vaccineCode")},
     "Location": {"name": _of(STRING, "name", "alias"), **_ADDRESS, **_IDENTIFIER},

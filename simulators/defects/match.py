@@ -96,8 +96,8 @@ def _consent_defect(ident: str, words: str, *reasons: str) -> None:
         payer = simulator.payer
         strict = payer.judge_consent
 
-        def judge(request: Any, client: str) -> ConsentDecision:
-            decision = strict(request, client)
+        def judge(request: Any, requester: Any) -> ConsentDecision:
+            decision = strict(request, requester)
             if decision.reason not in reasons:
                 return decision
             return ConsentDecision(True, "regular", "2000-01-01", "2999-12-31")

@@ -275,7 +275,7 @@ def test_odd_queries_of_everything(node, asker, query, status):
         ("Patient/x/_history", 404),
         ("Patient/x/_history/1", 404), ("Observation/$everything", 404),
         ("Observation/$export", 404),
-        ("Group/x/$export", 404), ("$export", 404), ("Patient/x/$no-such", 404),
+        ("Encounter/x/$export", 404), ("$export", 404), ("Patient/x/$no-such", 404),
         ("Observation/x/$everything", 404), ("Observation?_include=Patient:x", 400),
         ("Observation?_include=", 400), ("Observation?_include=Observation:colour", 400),
         ("Observation?_include=*", 200), ("Observation?_revinclude=Provenance:target", 200),
