@@ -10,11 +10,12 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import RecordRejected, SettingsError
+from .export.scope import decided
 from .fhir import json
 from .fhir.hrex import SUBSCRIBER_RELATIONSHIP, V2_0203
 from .fhir.ndjson import file_lines
@@ -154,7 +155,7 @@ def _facts(payer: RespondingPayer, lines: Iterable[bytes], filled: Filled) -> It
     now = payer.clock.now()
     for line in lines:
         try:
-            yield stored_line(line, now=now)
+            yield decided(stored_line(line, now=now))
         except RecordRejected as error:
             filled.refused[str(error)] += 1
 
@@ -176,7 +177,7 @@ def _put_provenance(payer: RespondingPayer, waiting: list[Stored], *, final: boo
             continue
         known = members - {"", "?"}
         compartment = known.pop() if len(known) == 1 else ""
-        ready.append(_in_compartment(resource, compartment))
+        ready.append(replace(resource, compartment=compartment))
     payer.repository.put_many(ready)
     return rest
 
@@ -185,19 +186,6 @@ def _targets(resource: Stored) -> list[Key]:
     provenance = json.read(resource.body)
     found = map(split_reference, references_in({"target": provenance.get("target")}))
     return [key for key in found if key]
-
-
-def _in_compartment(resource: Stored, compartment: str) -> Stored:
-    return Stored(
-        type=resource.type,
-        id=resource.id,
-        body=resource.body,
-        compartment=compartment,
-        last_updated=resource.last_updated,
-        service_date=resource.service_date,
-        marks=resource.marks,
-        references=resource.references,
-    )
 
 
 def _put_own_organization(payer: RespondingPayer, filled: Filled) -> None:
@@ -261,7 +249,7 @@ def _members(
         if not held:
             coverage = made_coverage(row.id, payer.settings.identity)
             held = [coverage]
-            made.append(stored_line(json.write(coverage), now=payer.clock.now()))
+            made.append(decided(stored_line(json.write(coverage), now=payer.clock.now())))
         yield row.id, json.read(row.body), held
     payer.repository.put_many(made)
     filled.coverages_made = len(made)

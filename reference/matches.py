@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -91,11 +92,11 @@ class Matches:
         """The members a client may reach now, by id: matched, consent in force, not withdrawn."""
         return self._in_force(select(_MATCH).where(_MATCH.c.client_id == client_id), now)
 
-    def among(self, client_id: str, members: Sequence[str], now: datetime) -> dict[str, Match]:
+    def among(self, client_id: str, members: Iterable[str], now: datetime) -> dict[str, Match]:
         """The same as `of`, for some members only."""
         found: dict[str, Match] = {}
-        for start in range(0, len(members), _BATCH):
-            part = members[start : start + _BATCH]
+        asked = iter(members)
+        while part := list(islice(asked, _BATCH)):
             found |= self._in_force(
                 select(_MATCH).where(_MATCH.c.client_id == client_id, _MATCH.c.member.in_(part)),
                 now,

@@ -20,6 +20,9 @@ _WHOLE = {
     "ClaimResponse": frozenset({"total", "payment"}),
     "Coverage": frozenset({"costToBeneficiary"}),
 }
+# One of these stands in whatever holds an amount; an escape may spell any of them.
+_WORDS = sorted({"currency", "valueMoney"}.union(*_WHOLE.values()))
+_NAMES = (*(f'"{word}"'.encode() for word in _WORDS), b"\\u")
 # Members of an adjudication that leave it a statement once its amount is gone.
 _STATEMENT = frozenset({"reason", "value", "extension"})
 
@@ -29,6 +32,8 @@ def strip_money(body: bytes) -> bytes:
 
     What stays keeps its order and each decimal its digits.
     """
+    if not any(name in body for name in _NAMES):
+        return body
     resource = json.read_exact(body)
     kind = str(resource.get("resourceType"))
     removed = [False]

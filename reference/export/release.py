@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,6 +10,7 @@ from ..fhir import json
 from ..fhir.references import references_in, split_reference
 from ..fhir.search import PARAMETERS
 from ..store.repository import Key, Repository, Row, Selection
+from ..store.sharing import Sharing
 from .request import Filters
 from .scope import DataScope, Tally
 
@@ -41,7 +42,7 @@ class Releases:
     """Reads members' records through the data scope."""
 
     def __init__(self, repository: Repository, scope: DataScope) -> None:
-        self._repository = repository
+        self.repository = repository
         self.scope = scope
 
     def exportable_types(self) -> frozenset[str]:
@@ -57,7 +58,7 @@ class Releases:
         selection = Selection(asked.member, _listed(asked.types), asked.since, asked.until)
         own = [
             row
-            for row in self._repository.rows(selection, bodies=False)
+            for row in self.repository.rows(selection, bodies=False)
             if self._passes(row, asked, today, tally)
         ]
         # What is referred to goes along with what refers to it, never alone.
@@ -67,7 +68,7 @@ class Releases:
         """What leaves of the rows given, stripped and filtered, batch by batch."""
         for start in range(0, len(rows), 200):
             batch = rows[start : start + 200]
-            found = {r.key: r for r in self._repository.by_keys([row.key for row in batch])}
+            found = {r.key: r for r in self.repository.by_keys([row.key for row in batch])}
             for row in batch:
                 if row.key in found:
                     yield from self._body(found[row.key], asked, tally)
@@ -96,23 +97,48 @@ class Releases:
         Whom only a sensitive record names, such as the clinic it was made at, stays with it: that
         the member goes there is what the record is withheld for.
         """
-        hidden, open_ = self._by_sensitivity(member, policy, today)
-        if not hidden:
-            return self._repository.shared_by(member)
-        suspects = {key for body in hidden for key in _named_in(body)}
-        for body in open_:
-            suspects = {key for key in suspects if f"{key[0]}/{key[1]}".encode() not in body}
-        return self._repository.shared_by(member, unless=suspects)
+        return self.shared_by_many({member: policy}, today)[member]
 
-    def _by_sensitivity(
-        self, member: str, policy: str, today: date
-    ) -> tuple[list[bytes], Iterator[bytes]]:
-        """The bodies that are withheld as sensitive, and those that are not."""
-        keys: dict[bool, list[Key]] = {True: [], False: []}
-        for row in self._repository.rows(Selection(member), bodies=False):
-            keys[self.scope.withheld(row, policy, today) == "sensitive"].append(row.key)
-        hidden = [row.body for row in self._repository.by_keys(keys[True])]
-        return hidden, (row.body for row in self._repository.by_keys(keys[False]))
+    def shared_by_many(
+        self, policies: Mapping[str, str], today: date, sharing: Sharing | None = None
+    ) -> dict[str, set[Key]]:
+        """The same for many members, each under a consent policy.
+
+        `sharing` remembers what shared resources refer to from one call to the next.
+        """
+        pointing = self.repository.outward_of(list(policies))
+        for member, hidden in self._sensitive(policies, today).items():
+            if member in pointing:
+                pointing[member] -= self._suspects(member, hidden, pointing[member])
+        asked = {member: pointing.get(member, set()) for member in policies}
+        return (sharing or self.repository.sharing()).of(asked)
+
+    def _sensitive(self, policies: Mapping[str, str], today: date) -> dict[str, set[Key]]:
+        """The records that are withheld as sensitive, by member; most members have none."""
+        marked = [
+            (member, marks)
+            for member, marks in self.repository.marks_of(list(policies))
+            if policies[member] != "sensitive" and self.scope.has_sensitive(marks.split())
+        ]
+        found: dict[str, set[Key]] = {}
+        members, marks = {member for member, _ in marked}, {marks for _, marks in marked}
+        for row in self.repository.marked(sorted(members), sorted(marks)) if marked else ():
+            if self.scope.withheld(row, policies[row.compartment], today) == "sensitive":
+                found.setdefault(row.compartment, set()).add(row.key)
+        return found
+
+    def _suspects(self, member: str, hidden: set[Key], pointed_at: set[Key]) -> set[Key]:
+        """What is named by the hidden records of a member and by no other."""
+        suspects = pointed_at & {
+            key for row in self.repository.by_keys(sorted(hidden)) for key in _named_in(row.body)
+        }
+        rows = self.repository.rows(Selection(member)) if suspects else iter(())
+        for row in rows:
+            if row.key not in hidden:
+                suspects = {k for k in suspects if f"{k[0]}/{k[1]}".encode() not in row.body}
+            if not suspects:
+                break
+        return suspects
 
     def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:
         keys: list[Key] = sorted(
@@ -122,7 +148,7 @@ class Releases:
         )
         return [
             row
-            for row in self._repository.by_keys(keys, bodies=False)
+            for row in self.repository.by_keys(keys, bodies=False)
             # What belongs to another member is never taken along, whoever points at it.
             if row.compartment == ""
             and row.type != "Patient"

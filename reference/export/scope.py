@@ -9,13 +9,13 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..store.repository import Row
+from ..store.repository import Row, Stored
 from .money import STRIPPED_TYPES, strip_money
 
 # US Core 3.1.1 to 7.0.0, PDex additions, claims as ExplanationOfBenefit, documents
@@ -80,16 +80,27 @@ class DataScope:
 
     def is_sensitive(self, row: Row) -> bool:
         """Whether a label of the record is one of the sensitive ones."""
+        return self.has_sensitive(row.marks)
+
+    def has_sensitive(self, marks: Iterable[str]) -> bool:
+        """Whether a sensitive label is among marks."""
         return any(
-            mark.startswith("label:") and mark[6:] in self.sensitive_labels for mark in row.marks
+            mark.startswith("label:") and mark[6:] in self.sensitive_labels for mark in marks
         )
 
     def release(self, row: Row) -> tuple[bytes, bool]:
         """The bytes that leave, and whether anything was taken out of them."""
         if not self.strip_money or row.type not in STRIPPED_TYPES:
             return row.body, False
-        released = strip_money(row.body)
-        return released, released is not row.body
+        released = row.released
+        if released is None:
+            released = without_money(row.body)
+        return released or row.body, bool(released)
+
+    @property
+    def stripped_types(self) -> frozenset[str]:
+        """The types that leave without amounts."""
+        return STRIPPED_TYPES if self.strip_money else frozenset()
 
     def _authorization_withheld(self, marks: frozenset[str], today: date) -> str:
         if "pa-denied" in marks and not self.denied_prior_authorizations:
@@ -102,6 +113,19 @@ class DataScope:
         if changed and changed < _months_before(today, self.prior_authorization_months).isoformat():
             return "prior-authorization-closed"
         return ""
+
+
+def without_money(body: bytes) -> bytes:
+    """The resource without its amounts; empty when it holds none."""
+    stripped = strip_money(body)
+    return b"" if stripped is body else stripped
+
+
+def decided(resource: Stored) -> Stored:
+    """The resource with the bytes that leave kept beside it, so that no export makes them."""
+    if resource.type not in STRIPPED_TYPES:
+        return resource
+    return replace(resource, released=without_money(resource.body))
 
 
 def _is_active(marks: frozenset[str], today: date) -> bool:

@@ -11,68 +11,30 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    UniqueConstraint,
-    and_,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-)
+from sqlalchemy import Engine, RowMapping, Table, delete, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
-METADATA = MetaData()
+from ..clock import Clock, SystemClock
+from .scan import Scanned, ScanRequest, scan
+from .sharing import Sharing
+from .tables import (
+    OUTWARD,
+    RESOURCE,
+    SHARED_REFERENCE,
+    Key,
+    create_tables,
+    is_shared,
+    key_condition,
+    leads_on,
+    sortable,
+)
+from .tombstones import REMEMBERED, Tombstone, deleted_since, forget_tombstones, put_tombstones
 
-RESOURCE = Table(
-    "resource",
-    METADATA,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("compartment", String, nullable=False),
-    Column("type", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("last_updated", String, nullable=False),
-    Column("service_date", String),
-    Column("marks", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    UniqueConstraint("type", "id", name="resource_key"),
-    Index("resource_compartment", "compartment", "type"),
-)
-# What a compartment points at outside itself, once a compartment.
-OUTWARD = Table(
-    "outward_reference",
-    METADATA,
-    Column("compartment", String, primary_key=True),
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-)
-# What a shared resource points at.
-SHARED_REFERENCE = Table(
-    "shared_reference",
-    METADATA,
-    Column("from_type", String, primary_key=True),
-    Column("from_id", String, primary_key=True),
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-)
+__all__ = ["Key", "Repository", "Row", "Selection", "Stored", "sortable"]
 
-Key = tuple[str, str]
-# Types that belong to one member or to none, whoever points at them.
-_NEVER_SHARED = frozenset({"Patient", "Provenance"})
 T = TypeVar("T")
 
 
@@ -89,6 +51,8 @@ class Stored:
     marks: str = ""
     references: tuple[Key, ...] = ()
     version: int = 1
+    released: bytes | None = None
+    """The bytes that leave without amounts; empty: the same; None: not decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +68,7 @@ class Row:
     service_date: str | None
     marks: frozenset[str]
     body: bytes = b""
+    released: bytes | None = None
 
     @property
     def key(self) -> Key:
@@ -140,12 +105,18 @@ _BATCH = 500
 class Repository:
     """The resources of one payer. Safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, common: Iterable[Key] = ()) -> None:
-        """`common` goes along with every compartment, as the payer's own Organization does."""
+    def __init__(
+        self, engine: Engine, *, common: Iterable[Key] = (), clock: Clock | None = None
+    ) -> None:
+        """`common` goes along with every compartment, as the payer's own Organization does.
+
+        The clock tells when something was taken out.
+        """
         self._engine = engine
         self._common = frozenset(common)
+        self._clock = clock or SystemClock()
         self._writing = threading.Lock()
-        METADATA.create_all(engine, tables=[RESOURCE, OUTWARD, SHARED_REFERENCE])
+        create_tables(engine)
 
     def put_many(self, resources: Iterable[Stored]) -> int:
         """Store resources, replacing those of the same type and id; returns how many.
@@ -156,8 +127,13 @@ class Repository:
         with self._writing, self._engine.begin() as connection:
             for batch in _batches(resources, _BATCH):
                 unique = list({(r.type, r.id): r for r in batch}.values())
-                connection.execute(delete(RESOURCE).where(_keys([(r.type, r.id) for r in unique])))
+                homes = {(r.type, r.id): r.compartment for r in unique}
+                gone = delete(RESOURCE).where(key_condition(RESOURCE, list(homes)))
+                replaced = connection.execute(gone.returning(*REMEMBERED)).all()
                 connection.execute(insert(RESOURCE), [_as_row(r) for r in unique])
+                forget_tombstones(connection, homes)
+                moved = [row for row in replaced if row[2] != homes[row[0], row[1]]]
+                put_tombstones(connection, moved, sortable(self._clock.now()))
                 self._put_references(connection, unique)
                 stored += len(unique)
         return stored
@@ -171,11 +147,39 @@ class Repository:
 
     def rows(self, selection: Selection, *, bodies: bool = True) -> Iterator[Row]:
         """The rows selected, in the order they were stored."""
-        columns = [*_FACTS, RESOURCE.c.body] if bodies else _FACTS
+        columns = [*_FACTS, RESOURCE.c.body, RESOURCE.c.released] if bodies else _FACTS
         statement = select(*columns).where(*_conditions(selection)).order_by(RESOURCE.c.seq)
         with self._engine.connect() as connection:
             result = connection.execution_options(yield_per=_BATCH).execute(statement)
             for found in result.mappings():
+                yield _row(found)
+
+    def scan(self, request: ScanRequest) -> Iterator[Scanned]:
+        """The resources of many compartments with what leaves of them, one compartment at a time.
+
+        Memory does not grow with how many there are.
+        """
+        return scan(self._engine, request)
+
+    def deleted(
+        self, compartments: Sequence[str], since: datetime, until: datetime
+    ) -> Iterator[Tombstone]:
+        """What was taken out of compartments after a moment and up to another."""
+        return deleted_since(self._engine, compartments, sortable(since), sortable(until))
+
+    def marks_of(self, compartments: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The different marks that the resources of each compartment bear."""
+        among = (RESOURCE.c.compartment.in_(compartments), RESOURCE.c.marks != "")
+        statement = select(RESOURCE.c.compartment, RESOURCE.c.marks).distinct().where(*among)
+        with self._engine.connect() as connection:
+            yield from ((row[0], row[1]) for row in connection.execute(statement))
+
+    def marked(self, compartments: Sequence[str], marks: Sequence[str]) -> Iterator[Row]:
+        """The rows, without bodies, that bear one of some marks."""
+        among = RESOURCE.c.compartment.in_(compartments)
+        statement = select(*_FACTS).where(among, RESOURCE.c.marks.in_(marks))
+        with self._engine.connect() as connection:
+            for found in connection.execute(statement.where(RESOURCE.c.marks != "")).mappings():
                 yield _row(found)
 
     def by_keys(self, keys: Sequence[Key], *, bodies: bool = True) -> Iterator[Row]:
@@ -191,42 +195,25 @@ class Repository:
         about several members belongs to none of them. `unless` is left out of the references, but
         not where something else that is shared leads to it.
         """
-        tainted: set[Key] = set()
-        with self._engine.connect() as connection:
-            found = {
-                (kind, ident)
-                for kind, ident in connection.execute(
-                    select(OUTWARD.c.type, OUTWARD.c.id).where(OUTWARD.c.compartment == compartment)
-                )
-                if kind not in _NEVER_SHARED
-            }
-            found = (found - set(unless)) | self._common
-            new = set(found)
-            while new:
-                step = set()
-                for source, target in self._shared_step(connection, sorted(new)):
-                    if target[0] == "Patient" and target[1] != compartment:
-                        tainted.add(source)
-                    step.add(target)
-                new = {key for key in step - found if key[0] not in _NEVER_SHARED}
-                found |= new
-        return found - tainted
+        roots = self.outward_of([compartment], stored=False).get(compartment, set())
+        return self.sharing().of({compartment: roots - set(unless)})[compartment]
 
-    @staticmethod
-    def _shared_step(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Key, Key]]:
-        """Each reference of some shared resources, as (from, to)."""
-        table = SHARED_REFERENCE.c
-        for batch in _batches(keys, _BATCH):
-            by_type: dict[str, list[str]] = {}
-            for kind, ident in batch:
-                by_type.setdefault(kind, []).append(ident)
-            wanted = (
-                and_(table.from_type == kind, table.from_id.in_(idents))
-                for kind, idents in by_type.items()
-            )
-            statement = select(table.from_type, table.from_id, table.type, table.id)
-            for row in connection.execute(statement.where(or_(*wanted))):
-                yield (row[0], row[1]), (row[2], row[3])
+    def sharing(self) -> Sharing:
+        """What compartments share, remembering what was read; for one request or one job."""
+        return Sharing(self._engine, self._common)
+
+    def outward_of(
+        self, compartments: Sequence[str], *, stored: bool = True
+    ) -> dict[str, set[Key]]:
+        """What each compartment points at; with `stored` only what is, or led on, outside all."""
+        statement = select(OUTWARD).where(OUTWARD.c.compartment.in_(compartments))
+        if stored:
+            statement = statement.where(or_(is_shared(OUTWARD), leads_on(OUTWARD)))
+        found: dict[str, set[Key]] = {}
+        with self._engine.connect() as connection:
+            for compartment, kind, ident in connection.execute(statement):
+                found.setdefault(compartment, set()).add((kind, ident))
+        return found
 
     def compartments_of(self, keys: Iterable[Key]) -> dict[Key, str]:
         """The compartment of each of the resources that are stored."""
@@ -234,7 +221,9 @@ class Repository:
         with self._engine.connect() as connection:
             for batch in _batches(sorted(set(keys)), _BATCH):
                 columns = (RESOURCE.c.type, RESOURCE.c.id, RESOURCE.c.compartment)
-                for kind, ident, owner in connection.execute(select(*columns).where(_keys(batch))):
+                for kind, ident, owner in connection.execute(
+                    select(*columns).where(key_condition(RESOURCE, batch))
+                ):
                     found[kind, ident] = owner
         return found
 
@@ -244,7 +233,7 @@ class Repository:
             for batch in _batches(keys, _BATCH):
                 connection.execute(
                     RESOURCE.update()
-                    .where(_keys(batch), RESOURCE.c.compartment == "")
+                    .where(key_condition(RESOURCE, batch), RESOURCE.c.compartment == "")
                     .values(compartment=compartment)
                 )
 
@@ -272,7 +261,10 @@ class Repository:
         removed = 0
         with self._writing, self._engine.begin() as connection:
             for batch in _batches(keys, _BATCH):
-                removed += connection.execute(delete(RESOURCE).where(_keys(batch))).rowcount
+                gone = delete(RESOURCE).where(key_condition(RESOURCE, batch))
+                found = connection.execute(gone.returning(*REMEMBERED)).all()
+                put_tombstones(connection, found, sortable(self._clock.now()))
+                removed += len(found)
         return removed
 
     @staticmethod
@@ -298,19 +290,6 @@ def _insert_new(connection: Any, table: Table, rows: AbstractSet[tuple[str, ...]
     connection.execute(statement, [dict(zip(names, row, strict=True)) for row in sorted(rows)])
 
 
-def _keys(keys: Sequence[Key]) -> Any:
-    """A condition for many keys, grouped by type so that the index serves it."""
-    by_type: dict[str, list[str]] = {}
-    for kind, ident in keys:
-        by_type.setdefault(kind, []).append(ident)
-    return or_(
-        *(
-            and_(RESOURCE.c.type == kind, RESOURCE.c.id.in_(idents))
-            for kind, idents in by_type.items()
-        )
-    )
-
-
 def _conditions(selection: Selection) -> list[Any]:
     found: list[Any] = []
     if selection.compartment is not None:
@@ -322,13 +301,10 @@ def _conditions(selection: Selection) -> list[Any]:
     if selection.until is not None:
         found.append(RESOURCE.c.last_updated <= sortable(selection.until))
     if selection.keys is not None:
-        found.append(_keys(selection.keys) if selection.keys else RESOURCE.c.seq < 0)
+        found.append(
+            key_condition(RESOURCE, selection.keys) if selection.keys else RESOURCE.c.seq < 0
+        )
     return found
-
-
-def sortable(moment: datetime) -> str:
-    """A moment as text that sorts in the order of time: UTC to the microsecond."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _as_row(resource: Stored) -> dict[str, Any]:
@@ -341,6 +317,7 @@ def _as_row(resource: Stored) -> dict[str, Any]:
         "service_date": resource.service_date,
         "marks": resource.marks,
         "body": resource.body,
+        "released": resource.released,
     }
 
 
@@ -355,7 +332,12 @@ def _row(found: RowMapping) -> Row:
         service_date=found["service_date"],
         marks=frozenset(found["marks"].split()),
         body=bytes(found["body"]) if "body" in found else b"",
+        released=_bytes(found["released"]) if "released" in found else None,
     )
+
+
+def _bytes(found: Any) -> bytes | None:
+    return None if found is None else bytes(found)
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

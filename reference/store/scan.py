@@ -1,0 +1,83 @@
+"""Reading many compartments straight through, in the order of the index, bodies and all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, func, literal, select
+
+from .tables import RESOURCE, sortable
+
+# Whether the bytes are the stored ones, those without amounts, or have still to be looked at.
+AS_STORED, STRIPPED, UNDECIDED = 0, 1, 2
+# Compartment, type, id, marks, date of service, one of the three above, the bytes.
+Scanned = tuple[str, str, str, str, str | None, int, bytes]
+_FETCHED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """Which resources of which compartments; None leaves a condition open."""
+
+    compartments: Sequence[str]
+    types: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    bound: int | None = None
+    """The number of the last resource to take: what was stored later is left out."""
+    stripped: Sequence[str] = ()
+    """The types that leave without amounts."""
+
+
+def scan(engine: Engine, request: ScanRequest) -> Iterator[Scanned]:
+    """The resources, by compartment and type, in the order they were stored."""
+    with engine.connect() as connection:
+        # A cursor at the server, and so many rows at a time: the bodies of many members are big.
+        options = {"stream_results": True, "max_row_buffer": _FETCHED, "yield_per": _FETCHED}
+        result = connection.execution_options(**options).execute(_statement(request))
+        for part in result.partitions():
+            yield from part
+
+
+def last_seq(engine: Engine) -> int:
+    """The number of the resource stored last: what is stored later has a higher one."""
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.max(RESOURCE.c.seq))) or 0)
+
+
+def _statement(request: ScanRequest) -> Select[Any]:
+    table = RESOURCE.c
+    columns = (table.compartment, table.type, table.id, table.marks, table.service_date)
+    statement = select(*columns, *_leaving(request.stripped)).where(*_conditions(request))
+    return statement.order_by(table.compartment, table.type, table.seq)
+
+
+def _leaving(stripped: Sequence[str]) -> tuple[ColumnElement[int], ColumnElement[bytes]]:
+    released, body = RESOURCE.c.released, RESOURCE.c.body
+    if not stripped:
+        return literal(AS_STORED), body
+    may_hold_money = RESOURCE.c.type.in_(stripped)
+    differs = and_(may_hold_money, func.length(released) > 0)
+    state = case(
+        (differs, STRIPPED),
+        (and_(may_hold_money, released.is_(None)), UNDECIDED),
+        else_=AS_STORED,
+    )
+    return state, case((differs, released), else_=body)
+
+
+def _conditions(request: ScanRequest) -> list[ColumnElement[bool]]:
+    table = RESOURCE.c
+    found: list[ColumnElement[bool]] = [table.compartment.in_(request.compartments)]
+    if request.types is not None:
+        found.append(table.type.in_(request.types))
+    if request.since is not None:
+        found.append(table.last_updated > sortable(request.since))
+    if request.until is not None:
+        found.append(table.last_updated <= sortable(request.until))
+    if request.bound is not None:
+        found.append(table.seq <= request.bound)
+    return found
