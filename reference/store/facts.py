@@ -66,7 +66,7 @@ def stored(resource: Mapping[str, Any], body: bytes, *, now: datetime) -> Stored
         compartment=patient,
         last_updated=_last_updated(resource, now),
         service_date=service_date(resource),
-        marks=" ".join(_marks(resource)),
+        marks=words_for_scope(resource),
         references=tuple(sorted(key for key in _outward(resource, patient) if key != own)),
         version=1,
     )
@@ -85,6 +85,11 @@ def stored_line(line: bytes, *, now: datetime) -> Stored:
     if b"\\u0000" in line and not json.is_storable(resource):
         raise RecordRejected("A line holds the character NUL, which no text in FHIR may hold.")
     return stored(resource, line, now=now)
+
+
+def words_for_scope(resource: Mapping[str, Any]) -> str:
+    """The words about a resource that the data scope reads, as they are stored."""
+    return " ".join(_marks(resource))
 
 
 def service_date(resource: Mapping[str, Any]) -> str | None:
