@@ -59,7 +59,7 @@ class Exports:
         self._matches = matches
         self._groups = groups
         self._clock = clock
-        self._version = version
+        self.version = version
 
     def kick_off(
         self, access: Access, request_url: str, pairs: Pairs, asked: Asked, *, lenient: bool
@@ -125,13 +125,15 @@ class Exports:
         listed = [
             {"type": f["type"], "url": file_url(f["name"]), "count": f["count"]} for f in files
         ]
+        roles = [f["role"] for f in files]
         return {
             "transactionTime": job.transaction_time,
             "request": job.request,
             "requiresAccessToken": True,
-            "output": [f for f in listed if f["type"] != "OperationOutcome"],
-            "deleted": [],
-            "error": [f for f in listed if f["type"] == "OperationOutcome"],
+            **{
+                role: [f for f, its in zip(listed, roles, strict=True) if its == role]
+                for role in ("output", "deleted", "error")
+            },
         }
 
     def _may_see(self, grant: Grant, job: Job) -> bool:
@@ -158,7 +160,7 @@ class Exports:
 
     def _clamped(self, wanted: ExportRequest) -> list[tuple[str, str]]:
         """2.1.0 raises a `_since` of more than five years ago; 2.2.0 leaves it (pdex-173)."""
-        if self._version != "2.1.0" or wanted.since is None:
+        if self.version != "2.1.0" or wanted.since is None:
             return []
         floor = _years_before(self._clock.now(), _CAP_YEARS)
         return [("_since", instant(floor))] if wanted.since < floor else []

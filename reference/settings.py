@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 from .errors import SettingsError
 from .fhir.hrex import MEMBER_MATCH
+from .fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
 from .parties import PayerIdentity
 
 FILE_NAME = "payer-exchange.toml"
@@ -41,10 +42,16 @@ class AuthSettings:
     """The token endpoint; discovered when empty."""
     match_scope: str = MEMBER_MATCH
     """The scope asked for before $member-match."""
+    bulk_match_scope: str = ""
+    """The scope asked for before $bulk-member-match; empty: as the PDex version spells it."""
     data_scope: str = "system/*.rs"
     """The scope asked for before data is requested."""
     member_binding: str = "patient"
     """How a token is bound to the matched member: sub, patient (a form parameter) or none."""
+
+    def bulk_scope(self, version: str) -> str:
+        """The scope of the bulk match under a PDex version."""
+        return self.bulk_match_scope or BULK_MATCH_SCOPES.get(version, BULK_MEMBER_MATCH)
 
 
 @dataclass(frozen=True, slots=True)

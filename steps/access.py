@@ -10,7 +10,7 @@ from pytest_bdd import parsers, then, when
 
 from ..reference.target import AccessToken
 from ..reference.trust.signing import ASSERTION_TYPE
-from .run import Export, export_parameters
+from .delivered import Export, export_parameters
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
 
@@ -120,13 +120,14 @@ def _withdraw(seen: Seen, name: str) -> tuple[str, AccessToken]:
     def withdraw() -> tuple[str, AccessToken]:
         member = seen.run.member_id(name)
         token = seen.run.token("data", member)
-        _run_hook(command, member)
+        run_hook(command, member)
         return member, token
 
     return seen.run.once(("withdrawn", name), withdraw)
 
 
-def _run_hook(command: str, member: str) -> None:
+def run_hook(command: str, member: str) -> None:
+    """Run the user's command for a member; raises CannotTell when it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
             shlex.split(command),

@@ -10,7 +10,7 @@ from pytest_bdd import given, parsers, then, when
 from ..reference.fhir.dates import parse_moment
 from ..reference.http import Exchange
 from .checks import answers, delivery
-from .run import Export, export_parameters
+from .delivered import Export, export_parameters
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
 

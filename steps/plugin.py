@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .seen import Seen
 
 _STEP_MODULES = ("answers", "discovery", "authorization", "member_match", "exporting",
-                 "retrieving", "access", "delivering")  # fmt: skip
+                 "retrieving", "access", "delivering", "bulk_matching",
+                 "bulk_exporting")  # fmt: skip
 _JUDGING = "payer-exchange-judging"
 
 

@@ -8,8 +8,7 @@ scenario that is about the refusal itself looks at the raw exchange.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -24,66 +23,17 @@ from ..reference.asking import (
 from ..reference.credentials import credentials
 from ..reference.errors import PayerExchangeError, TargetError
 from ..reference.fhir.ndjson import lines_of
+from ..reference.fhir.pdex import MATCH
 from ..reference.http import Exchange, HttpClient
 from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
-from ..reference.target import AccessToken, ExportResult, Target, identifier_query
+from ..reference.target import AccessToken, Target, identifier_query
+from .bulk_run import BulkRun
+from .delivered import DeliveredFile, Export, entries_in, export_parameters
 from .recorder import Recorder
-from .verdicts import CannotTell
+from .verdicts import CannotTell, NotApplicable
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveredFile:
-    """One downloaded file of an export."""
-
-    type: str
-    url: str
-    count: int | None
-    exchange: Exchange
-    lines: tuple[bytes, ...]
-    raw_ends_with_newline: bool
-    has_carriage_return: bool
-    failure: str = ""
-
-    @property
-    def resources(self) -> list[dict[str, Any]]:
-        """The lines as resources; a line that is no JSON object is left out."""
-        return [r for r in map(_resource, self.lines) if r is not None]
-
-
-@dataclass(slots=True)
-class Export:
-    """One export from its kick-off to its last byte."""
-
-    kick_off: Exchange
-    polls: list[Exchange] = field(default_factory=list)
-    result: ExportResult | None = None
-    files: list[DeliveredFile] = field(default_factory=list)
-    failure: str = ""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """The manifest; raises CannotTell when there is none."""
-        if self.result is None:
-            raise CannotTell(self.failure or "The export came to no manifest.")
-        return self.result.manifest
-
-    @property
-    def last_poll(self) -> Exchange:
-        """The answer that brought the manifest; raises CannotTell when none did."""
-        if self.result is None or not self.polls:
-            raise CannotTell(self.failure or "The export came to no manifest.")
-        return self.polls[-1]
-
-    def resources(self, *types: str) -> Iterator[dict[str, Any]]:
-        """The delivered resources, of the types given or all; error files are left out."""
-        for file in self.files:
-            if file.type != "OperationOutcome":
-                for resource in file.resources:
-                    if not types or resource.get("resourceType") in types:
-                        yield resource
 
 
 class TargetRun:
@@ -176,8 +126,27 @@ class TargetRun:
             keep=False,
         )
 
+    @cached_property
+    def bulk(self) -> BulkRun:
+        """What the target does for many members at once."""
+        return BulkRun(self)
+
+    def declares(self, kind: str, operation: str) -> bool:
+        """Whether the CapabilityStatement declares an operation on a type, by name or canonical."""
+        return operation in declared_operations(self.capability_statement(), kind)
+
+    @property
+    def is_bulk_only(self) -> bool:
+        """Whether the target offers the exchange of many members and not that of one."""
+        return self.bulk.is_offered and not self.declares("Patient", "member-match")
+
     def match(self, name: str) -> Exchange:
-        """The answer to the match request of that name."""
+        """The answer to the match request of that name.
+
+        Raises NotApplicable when the target declares bulk exchange only (pdex-191).
+        """
+        if self.is_bulk_only:
+            raise NotApplicable("The target declares bulk exchange only, without $member-match.")
         return self.once(
             ("match", name),
             lambda: self.target.post(
@@ -185,9 +154,9 @@ class TargetRun:
             ),
         )
 
-    def match_body(self, name: str) -> dict[str, Any]:
-        """The Parameters of a match request, its Consent dated from today."""
-        wanted = self.request(name)
+    def match_body(self, name: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The Parameters of a match request, or of a changed one, its Consent dated from today."""
+        wanted = wanted or self.request(name)
         patient, terms = wanted["patient"], wanted["consent"]
         ident = patient["id"]
         today = datetime.now(UTC).date()
@@ -210,6 +179,8 @@ class TargetRun:
 
         Raises CannotTell when the match gave none.
         """
+        if self.is_bulk_only:
+            return self._id_by_group(name)
         parameters = self._parameters(self.match(name))
         reference = parameters.get("MemberId", {}).get("valueReference", {}).get("reference", "")
         if reference:
@@ -261,6 +232,11 @@ class TargetRun:
             self._kept[key] = made
         return made
 
+    def forget(self, *key: str) -> None:
+        """Ask again for what was kept under a key: the target has been changed since."""
+        self._kept.pop(key, None)
+        self._failed.pop(key, None)
+
     def _parameters(self, exchange: Exchange) -> dict[str, Any]:
         found = self.json_of(exchange, "Parameters")
         entries = found.get("parameter")
@@ -280,15 +256,28 @@ class TargetRun:
             raise CannotTell("The identifier of the match leads to no single Patient.")
         return str(entries[0]["resource"]["id"])
 
+    def _id_by_group(self, name: str) -> str:
+        """The same of a bulk match of one member (pdex-193)."""
+        found = [e.reference for e in self.bulk.match_names(name).entries() if e.code == MATCH]
+        if len(found) != 1:
+            raise CannotTell("The bulk match of this one member led to no Patient.")
+        return found[0].rstrip("/").rsplit("/", 1)[-1]
+
     def _export(self, name: str, options: Mapping[str, str]) -> Export:
+        if self.is_bulk_only:
+            return self.bulk.export(self.bulk.match_names(name), **options)
         member = self.member_id(name)
         url = f"Patient/{member}/$export"
         parameters = export_parameters(options)
         started = Export(self.target.kick_off(url, self.token("data", member), parameters))
         return self.follow(started, member)
 
-    def follow(self, export: Export, member: str) -> Export:
-        """Poll and download an export that was kicked off; failures are kept in it."""
+    def follow(self, export: Export, member: str | Callable[[], AccessToken]) -> Export:
+        """Poll and download an export that was kicked off; failures are kept in it.
+
+        The tokens are those of a member, or come from the function given.
+        """
+        token = member if callable(member) else lambda: self.token("data", str(member))
         location = export.kick_off.header("Content-Location")
         if export.kick_off.status != 202 or not location:
             export.failure = f"The kick-off was answered {export.kick_off.status}."
@@ -296,7 +285,7 @@ class TargetRun:
         try:
             export.result = self.target.await_export(
                 urljoin(export.kick_off.url, location),
-                lambda: self.token("data", member),
+                token,
                 limit_s=300,
                 on_poll=export.polls.append,
             )
@@ -304,15 +293,18 @@ class TargetRun:
             export.failure = str(error)
             return export
         for section in ("output", "error"):
-            for entry in _entries(export.result.manifest, section):
-                export.files.append(self._download(entry, member, export.result.manifest))
+            for entry in entries_in(export.result.manifest, section):
+                export.files.append(self._download(entry, token, export.result.manifest))
         return export
 
     def _download(
-        self, entry: Mapping[str, Any], member: str, manifest: Mapping[str, Any]
+        self,
+        entry: Mapping[str, Any],
+        ask_token: Callable[[], AccessToken],
+        manifest: Mapping[str, Any],
     ) -> DeliveredFile:
         wants_token = manifest.get("requiresAccessToken") is not False
-        token = self.token("data", member) if wants_token else None
+        token = ask_token() if wants_token else None
         url, count = str(entry.get("url", "")), entry.get("count")
         kept = bytearray()
         try:
@@ -361,36 +353,24 @@ def next_link(exchange: Exchange) -> str:
     return next((str(x.get("url", "")) for x in links if x.get("relation") == "next"), "")
 
 
+def declared_operations(statement: Mapping[str, Any], kind: str) -> set[str]:
+    """The operations a CapabilityStatement declares on a type, by name and by canonical's end."""
+    found: set[str] = set()
+    for rest in entries_in(statement, "rest"):
+        for resource in entries_in(rest, "resource"):
+            for operation in (
+                entries_in(resource, "operation") if resource.get("type") == kind else ()
+            ):
+                canonical = str(operation.get("definition", "")).split("|")[0]
+                found |= {str(operation.get("name", "")), canonical.rsplit("/", 1)[-1]}
+    return {_CANONICAL_NAMES.get(name, name) for name in found}
+
+
+# What a canonical ends in where that is not the operation's own code.
+_CANONICAL_NAMES = {"BulkMemberMatch": "bulk-member-match", "patient-export": "export",
+                    "group-export": "export", "Patient-everything": "everything"}  # fmt: skip
+
+
 def _identity(content: Mapping[str, Any]) -> PayerIdentity:
     identifier = content["identifier"]
     return PayerIdentity(identifier["system"], identifier["value"], content.get("name", ""))
-
-
-def export_parameters(options: Mapping[str, str]) -> dict[str, Any]:
-    """The Parameters body of a kick-off."""
-    entries = [
-        {"name": name, **_value(name, value)}
-        for name, text in options.items()
-        # A semicolon stands for the same parameter once more.
-        for value in text.split(";")
-    ]
-    return {"resourceType": "Parameters", **({"parameter": entries} if entries else {})}
-
-
-def _value(name: str, value: str) -> dict[str, Any]:
-    if name == "patient":
-        return {"valueReference": {"reference": value}}
-    return {"valueInstant" if name in ("_since", "_until") else "valueString": value}
-
-
-def _entries(manifest: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
-    found = manifest.get(section)
-    return [e for e in found if isinstance(e, Mapping)] if isinstance(found, list) else []
-
-
-def _resource(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

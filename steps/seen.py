@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..reference.http import Exchange
-from .run import DeliveredFile, Export, TargetRun
+from .bulk_run import BulkMatch
+from .delivered import DeliveredFile, Export
+from .run import TargetRun
 from .verdicts import CannotTell
 
 
@@ -21,6 +23,7 @@ class Seen:
     request: str = ""
     _export: Export | None = None
     moment: str = ""
+    batch: BulkMatch | None = None
 
     def look_at(self, exchange: Exchange) -> Exchange:
         """Make an exchange the one the next checks are about."""

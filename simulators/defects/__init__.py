@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ...reference.errors import SettingsError
 from ..responding import RespondingSimulator
-from . import authorization, discovery, export, match, payload, retrieval  # noqa: F401 - they register
+from . import authorization, bulk, discovery, export, match, payload, retrieval  # noqa: F401 - they register
 from .registry import DEFECTS, Defect
 
 __all__ = ["DEFECTS", "Defect", "apply"]

@@ -24,6 +24,8 @@ class Defect:
     install: Install
     also: tuple[str, ...] = ()
     """Requirements that cannot be met either once this one is broken."""
+    version: str = "2.2.0"
+    """The version of PDex that the payer with this defect speaks."""
 
 
 DEFECTS: dict[str, Defect] = {}
@@ -41,15 +43,24 @@ DELIVERED = (
 )  # fmt: skip
 
 
+# The same for exports of Groups.
+DELIVERED_BULK = ("atr-export-patient-ignore", "bulk-kickoff-05", "bulk-out-14", "pdex-158",
+                  "pdex-168", "pdex-210")  # fmt: skip
+
+
 def defect(
-    ident: str, summary: str, *violates: str, also: tuple[str, ...] = ()
+    ident: str,
+    summary: str,
+    *violates: str,
+    also: tuple[str, ...] = (),
+    version: str = "2.2.0",
 ) -> Callable[[Install], Install]:
     """Register a function as the defect with this id."""
 
     def register(install: Install) -> Install:
         if ident in DEFECTS:
             raise ValueError(f"two defects {ident}")
-        DEFECTS[ident] = Defect(ident, summary, violates, install, also)
+        DEFECTS[ident] = Defect(ident, summary, violates, install, also, version)
         return install
 
     return register

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..run import DeliveredFile
+from ..delivered import DeliveredFile
 from ..verdicts import CheckFailed
 
 Key = tuple[str, str]

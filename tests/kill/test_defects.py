@@ -28,10 +28,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def play(filled: Path, folder: Path, tags: str, *defects: str) -> Results:
-    """What the scenarios say of a simulated payer with these defects."""
+def play(filled: Path, folder: Path, tags: str, defect: Defect) -> Results:
+    """What the scenarios say of a simulated payer with this defect."""
     copy = shutil.copytree(filled, folder / "payer")
-    running = start_responder(ResponderOptions(members=1, data_dir=copy, defects=defects))
+    running = start_responder(
+        ResponderOptions(
+            members=1, data_dir=copy, defects=(defect.id,), pdex_version=defect.version
+        )
+    )
     try:
         config = folder / "payer-exchange.toml"
         running.write_config(config)
@@ -43,8 +47,6 @@ def play(filled: Path, folder: Path, tags: str, *defects: str) -> Results:
 @pytest.mark.parametrize("defect", DEFECTS.values(), ids=lambda d: d.id)
 def test_a_defect_is_seen_and_no_other(defect: Defect, filled: Path, tmp_path: Path) -> None:
     tags = "" if FULL else " or ".join(defect.violates)
-    kill = judge_kill(
-        defect.id, defect.violates, defect.also, play(filled, tmp_path, tags, defect.id)
-    )
+    kill = judge_kill(defect.id, defect.violates, defect.also, play(filled, tmp_path, tags, defect))
     assert kill.missed == (), "requirements the defect names that did not go red"
     assert kill.alarms == (), "requirements that went red though the defect does not name them"
