@@ -10,7 +10,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ..reference.errors import SettingsError
+from ..reference.export.queue import HEARTBEAT_S
 from ..reference.fhir import json
+from ..reference.fhir.pdex import NEWEST, VERSIONS
 from ..reference.holdings import Filled, read_paths
 from ..reference.roles import role
 from ..reference.settings import read_settings
@@ -18,6 +21,7 @@ from ..simulators.assembly import (
     FilledResponder,
     ResponderOptions,
     RunningResponder,
+    do_jobs,
     start_responder,
 )
 from ..simulators.granian_serving import serve
@@ -85,18 +89,45 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="granian, an extra, answers more requests a second.",
 )
+@click.option("--pdex-version", type=click.Choice(list(VERSIONS)), default=NEWEST,
+              show_default=True, help="The version of PDex it speaks.")  # fmt: skip
+@click.option(
+    "--offers",
+    type=click.Choice(["both", "bulk", "single"]),
+    default="both",
+    show_default=True,
+    help="The exchange of many members, of one, or both.",
+)
+@click.option("--envelope", is_flag=True, help="A bulk match answers with Parameters as well.")
+@click.option(
+    "--workers-only",
+    is_flag=True,
+    help="Answer nothing: do the exports of a payer on the same --database and --data-dir.",
+)
+@click.option(
+    "--heartbeat",
+    default=HEARTBEAT_S,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    help="Seconds between a worker's signs of life; four are missed by a dead one.",
+)
 @responder_options
 def responding_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, config_out: Path | None,
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, server: str,
+    pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
         host=host, port=port, public_url=public_url, data_dir=data_dir, members=members,
         seed=seed, load=paths, defects=defects, scope=data_scope, strategy=strategy,
-        database=database,
+        database=database, pdex_version=pdex_version, single_member=offers != "bulk",
+        bulk=offers != "single", parameters_envelope=envelope,
     )  # fmt: skip
+    if workers_only:
+        _do_jobs(options, heartbeat)
+        return
     if server == "granian":
         _serve_by_granian(options, config_out)
         return
@@ -108,6 +139,17 @@ def responding_payer(
         _console.print("Stopping.")
     finally:
         running.close()
+
+
+def _do_jobs(options: ResponderOptions, heartbeat: float) -> None:
+    if options.data_dir is None:
+        raise SettingsError("Workers write where the payer reads: give its --data-dir.")
+    do_jobs(
+        options,
+        options.data_dir,
+        ready=lambda: _console.print("Doing exports. Stop with Ctrl-C."),
+        heartbeat_s=heartbeat,
+    )
 
 
 def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> None:

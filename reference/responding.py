@@ -23,6 +23,7 @@ from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .errors import BadRequest
 from .export.jobs import EXPORT, ExportJobs, Job, NdjsonWriter
+from .export.queue import offers
 from .export.release import Releases
 from .export.scope import DataScope
 from .export.work import ExportWork
@@ -102,7 +103,9 @@ class RespondingPayer:
         self._engine = engine
         self.clock = clock or SystemClock()
         own = settings.identity.organization_id
-        self.repository = Repository(engine, common=[("Organization", own)] if own else ())
+        self.repository = Repository(
+            engine, common=[("Organization", own)] if own else (), clock=self.clock
+        )
         self.registry = MemberRegistry(engine)
         self.matches = Matches(engine)
         self.groups = MatchGroups(engine)
@@ -133,6 +136,7 @@ class RespondingPayer:
             self.clock,
             {EXPORT: self._write_export, BULK_MATCH: self._write_bulk_match},
             threads=settings.export_threads,
+            elsewhere=offers(engine),
         )
         self.exports = Exports(
             self.jobs, self.releases, self.matches, self.groups, self.clock, settings.pdex_version
@@ -296,7 +300,8 @@ class RespondingPayer:
     ) -> Mapping[str, Any]:
         own = self.settings.identity.organization_id
         work = ExportWork(self.releases, self.matches, self.audit, self.clock, own)
-        for problem in job.content.get("problems", ()):
+        # A run that goes on from a checkpoint finds them written.
+        for problem in () if writer.resumed else job.content.get("problems", ()):
             writer.write("OperationOutcome", json.write(outcome_of([problem])))
         return work.write(job, writer, progress)
 
@@ -344,6 +349,7 @@ class RespondingPayer:
         return answer(
             {"system": identifier[0], "value": identifier[1]},
             f"{self.settings.fhir_base}/Patient/{member}",
+            self.settings.pdex_version,
         )
 
     def _audit_match(self, client_id: str, decision: Decision) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..reference.clock import Clock
+from ..reference.export.queue import HEARTBEAT_S, work
 from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
 from ..reference.fhir.pdex import BULK_MATCH_SCOPES, NEWEST
@@ -204,6 +205,23 @@ def open_responder(
     return FilledResponder(
         payer=payer, simulator=simulator, client_key=key, filled=filled, population=population
     )
+
+
+def do_jobs(
+    options: ResponderOptions, data_dir: Path, *, ready: Callable[[], None],
+    heartbeat_s: float = HEARTBEAT_S,
+) -> None:  # fmt: skip
+    """Do the jobs of a payer that answers elsewhere, on the same database and data folder.
+
+    Returns when it is told to stop. Raises SettingsError without a PostgreSQL or procrastinate.
+    """
+    root = options.public_url.rstrip("/") or f"http://{options.host}:{options.port}"
+    payer = _payer(options, root, data_dir, None, "")
+    try:
+        apply(RespondingSimulator(payer), options.defects)
+        work(payer.jobs, heartbeat_s=heartbeat_s, ready=ready)
+    finally:
+        payer.close()
 
 
 def _payer(

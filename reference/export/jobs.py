@@ -75,6 +75,11 @@ class ExportJobs:
         self._polls: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
+    @property
+    def engine(self) -> Engine:
+        """The database that the jobs stand in."""
+        return self._engine
+
     def start(
         self,
         client_id: str,

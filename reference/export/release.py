@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -132,12 +133,12 @@ class Releases:
         suspects = pointed_at & {
             key for row in self.repository.by_keys(sorted(hidden)) for key in _named_in(row.body)
         }
-        rows = self.repository.rows(Selection(member)) if suspects else iter(())
-        for row in rows:
-            if row.key not in hidden:
-                suspects = {k for k in suspects if f"{k[0]}/{k[1]}".encode() not in row.body}
-            if not suspects:
-                break
+        with closing(self.repository.rows(Selection(member))) as rows:
+            for row in rows if suspects else ():
+                if row.key not in hidden:
+                    suspects = {k for k in suspects if f"{k[0]}/{k[1]}".encode() not in row.body}
+                if not suspects:
+                    break
         return suspects
 
     def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:

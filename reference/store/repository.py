@@ -8,7 +8,7 @@ along whatever its resources point at without reading them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -145,12 +145,13 @@ class Repository:
             found = connection.execute(statement).mappings().first()
         return _row(found) if found else None
 
-    def rows(self, selection: Selection, *, bodies: bool = True) -> Iterator[Row]:
+    def rows(self, selection: Selection, *, bodies: bool = True) -> Generator[Row, None, None]:
         """The rows selected, in the order they were stored."""
         columns = [*_FACTS, RESOURCE.c.body, RESOURCE.c.released] if bodies else _FACTS
         statement = select(*columns).where(*_conditions(selection)).order_by(RESOURCE.c.seq)
-        with self._engine.connect() as connection:
-            result = connection.execution_options(yield_per=_BATCH).execute(statement)
+        streamed = statement.execution_options(yield_per=_BATCH)
+        # Closed here, for a caller may have seen enough before the end.
+        with self._engine.connect() as connection, connection.execute(streamed) as result:
             for found in result.mappings():
                 yield _row(found)
 

