@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,8 @@ def responding_payer(
     tag_expression(tags)
     options = ResponderOptions(members=members, seed=seed, load=paths, defects=defects,
                                scope=data_scope, strategy=strategy, database=database)  # fmt: skip
+    if pdex_version:
+        options = replace(options, pdex_version=pdex_version)
     with _target(url, config, options) as (file, address):
         run = VerifyOptions(file, address, pdex_version or "", tags, features, report_dir,
                             pytest_options)  # fmt: skip

@@ -151,7 +151,10 @@ class Exports:
         if asked.group is not None:
             if self._groups.find(access.client_id, asked.group) is None:
                 raise BadRequest(NOT_FOUND, status=404, code="not-found")
-            return access.members.among(self._groups.members(asked.group))
+            held = self._groups.members(asked.group)
+            if access.members.only not in (None, *held):
+                raise BadRequest(NOT_FOUND, status=404, code="not-found")
+            return access.members.among(held)
         if asked.member is None:
             return sorted(access.members)
         if asked.member not in access.members:

@@ -12,8 +12,9 @@ from typing import Any
 
 from .errors import BadRequest
 from .fhir.dates import moment_range
-from .fhir.hrex import HREX_TEMP
+from .fhir.hrex import HREX_TEMP, V2_0203
 from .fhir.parameters import Parameter, by_name, make_parameters, parameters_of, required
+from .fhir.pdex import NEWEST
 
 PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
 _BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
@@ -89,19 +90,26 @@ def check_member(request: MemberMatchRequest) -> None:
         _check_lengths(resource, name)
 
 
-def answer(identifier: Mapping[str, Any], patient_url: str | None) -> dict[str, Any]:
-    """The out-parameters: MemberIdentifier typed UMB and, when given, MemberId."""
+def answer(
+    identifier: Mapping[str, Any], patient_url: str | None, version: str = NEWEST
+) -> dict[str, Any]:
+    """The out-parameters: MemberIdentifier typed UMB and, when given, MemberId.
+
+    HRex 1.0.0, on which PDex 2.0.0 rests, types it MB and knows no MemberId.
+    """
+    old = version == "2.0.0"
+    kind = (V2_0203, "MB") if old else (HREX_TEMP, "UMB")
     entries: list[dict[str, Any]] = [
         {
             "name": "MemberIdentifier",
             "valueIdentifier": {
-                "type": {"coding": [{"system": HREX_TEMP, "code": "UMB"}]},
+                "type": {"coding": [dict(zip(("system", "code"), kind, strict=True))]},
                 "system": identifier["system"],
                 "value": identifier["value"],
             },
         }
     ]
-    if patient_url:
+    if patient_url and not old:
         entries.append({"name": "MemberId", "valueReference": {"reference": patient_url}})
     return make_parameters(entries)
 

@@ -11,7 +11,8 @@ from .matches import Match, Matches
 class Reach(Mapping[str, Match]):
     """The members a client may reach at a moment, by id, each with its match.
 
-    One member costs one look-up; only who wants all of them reads all of them.
+    One member costs one look-up; only who wants all of them reads all of them. `only` is the member
+    a token is bound to, if it is.
     """
 
     def __init__(
@@ -20,7 +21,7 @@ class Reach(Mapping[str, Match]):
         self._matches = matches
         self._client_id = client_id
         self._now = now
-        self._only = only
+        self.only = only
         self._seen: dict[str, Match | None] = {}
         self._all: dict[str, Match] | None = None
 
@@ -42,12 +43,12 @@ class Reach(Mapping[str, Match]):
     def among(self, members: list[str]) -> list[str]:
         """Those of the members that are reached, in their order."""
         found = self._matches.among(self._client_id, members, self._now)
-        return [m for m in members if m in found and self._only in (None, m)]
+        return [m for m in members if m in found and self.only in (None, m)]
 
     def _find(self, member: str) -> Match | None:
         if self._all is not None:
             return self._all.get(member)
-        if self._only not in (None, member):
+        if self.only not in (None, member):
             return None
         if member not in self._seen:
             found = self._matches.among(self._client_id, [member], self._now)
@@ -55,9 +56,9 @@ class Reach(Mapping[str, Match]):
         return self._seen[member]
 
     def _whole(self) -> dict[str, Match]:
-        if self._all is None and self._only is not None:
-            found = self._find(self._only)
-            self._all = {self._only: found} if found else {}
+        if self._all is None and self.only is not None:
+            found = self._find(self.only)
+            self._all = {self.only: found} if found else {}
         elif self._all is None:
             self._all = self._matches.of(self._client_id, self._now)
         return self._all

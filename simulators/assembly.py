@@ -238,7 +238,7 @@ def _payer(
         token_url=f"{root}{INTERNAL_TOKEN}",
         identity=RESPONDING,
         data_dir=data_dir,
-        scope=read_scope(options.scope) if options.scope else DataScope(),
+        scope=_scope(options),
         strategy=options.strategy,
         token_lifetime_s=options.token_lifetime_s,
         pdex_version=options.pdex_version,
@@ -249,6 +249,13 @@ def _payer(
         **own_token,
     )
     return RespondingPayer(settings, engine, clock=clock)
+
+
+def _scope(options: ResponderOptions) -> DataScope:
+    """The data scope of the file, else that of the version: 2.1.0 caps at five years (pdex-130)."""
+    if options.scope:
+        return read_scope(options.scope)
+    return DataScope(years=5) if options.pdex_version == "2.1.0" else DataScope()
 
 
 def _population(

@@ -25,8 +25,8 @@ def foreign_search(seen: Seen, other: str, name: str) -> None:
 
 @when(parsers.parse('the record of "{other}" is exported with the token of "{name}"'))
 def foreign_export(seen: Seen, other: str, name: str) -> None:
-    member, token = _two(seen, other, name)
-    exchange = seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
+    _, token = _two(seen, other, name)
+    exchange = seen.run.kick_off(other, export_parameters({}), token=token)
     seen.look_at(exchange)
     if exchange.status == 202 and exchange.header("Content-Location"):
         seen.run.target.delete(exchange.header("Content-Location"), token)
@@ -34,6 +34,7 @@ def foreign_export(seen: Seen, other: str, name: str) -> None:
 
 @when(parsers.parse('everything of "{other}" is asked for with the token of "{name}"'))
 def foreign_everything(seen: Seen, other: str, name: str) -> None:
+    seen.run.require_single()
     member, token = _two(seen, other, name)
     seen.look_at(seen.run.target.get(f"Patient/{member}/$everything", token))
 
@@ -63,19 +64,15 @@ def answers_are_same(seen: Seen) -> None:
 
 @when(parsers.parse('an export of "{kind}" is started with a token for "{scope}"'))
 def narrow_export(seen: Seen, kind: str, scope: str) -> None:
-    member, token = _narrow(seen, scope)
-    exchange = seen.run.target.kick_off(
-        f"Patient/{member}/$export", token, export_parameters({"_type": kind})
-    )
+    _, token = _narrow(seen, scope)
+    exchange = seen.run.kick_off("unique", export_parameters({"_type": kind}), token=token)
     seen.look_at(exchange)
 
 
 @when(parsers.parse('all is exported with a token for "{scope}"'))
 def narrow_export_of_all(seen: Seen, scope: str) -> None:
     member, token = _narrow(seen, scope)
-    export = Export(
-        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
-    )
+    export = Export(seen.run.kick_off("unique", export_parameters({}), token=token))
     if export.kick_off.status in (401, 403):
         raise CannotTell("The target refuses an export whose scope is narrower than all types.")
     seen.look_at_export(seen.run.follow(export, member))
@@ -84,9 +81,7 @@ def narrow_export_of_all(seen: Seen, scope: str) -> None:
 @when(parsers.parse('the consent of "{name}" is withdrawn and the record is exported'))
 def withdrawn(seen: Seen, name: str) -> None:
     member, token = _withdraw(seen, name)
-    export = Export(
-        seen.run.target.kick_off(f"Patient/{member}/$export", token, export_parameters({}))
-    )
+    export = Export(seen.run.kick_off(name, export_parameters({}), token=token))
     seen.look_at_export(seen.run.follow(export, member))
 
 

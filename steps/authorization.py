@@ -151,6 +151,8 @@ def data_with_match_token(seen: Seen) -> None:
 
 def _protected(seen: Seen, what: str, token: AccessToken | None) -> None:
     target = seen.run.target
+    if what != "a search":
+        seen.run.require_single()
     if what == "a member match":
         seen.look_at(target.post("Patient/$member-match", {"resourceType": "Parameters"}, token))
     elif what == "a search":

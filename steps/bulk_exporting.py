@@ -10,12 +10,12 @@ from urllib.parse import urljoin
 from pytest_bdd import given, parsers, then, when
 
 from ..reference.fhir.dates import parse_moment
-from ..reference.fhir.pdex import MATCH, PAYER_TO_PAYER
+from ..reference.fhir.pdex import MATCH
 from ..reference.target import AccessToken
 from .access import run_hook
-from .bulk_run import DATA_EXPORT, BulkMatch
+from .bulk_run import DATA_EXPORT, BulkMatch, for_payers
 from .checks import delivery, payload
-from .delivered import Export, export_parameters
+from .delivered import Export
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
 
@@ -83,7 +83,7 @@ def exported_then_withdrawn(seen: Seen, name: str) -> None:
     def token() -> AccessToken:
         return seen.run.bulk.token("data")
 
-    parameters = _parameters()
+    parameters = for_payers({"resourceType": "Parameters"})
     url = f"Group/{batch.matched().get('id')}/${DATA_EXPORT}"
     started = Export(seen.run.target.kick_off(url, token(), parameters))
     location = started.kick_off.header("Content-Location")
@@ -195,7 +195,11 @@ def closed_export(seen: Seen, closed: str) -> None:
     url = f"Group/{seen.run.bulk.match('matched members').matched().get('id')}/${DATA_EXPORT}"
     token = seen.run.bulk.token("match") if closed.endswith("for the match") else None
     headers = {"Prefer": "respond-async"}
-    seen.look_at(seen.run.target.post(url, _parameters(), token, headers=headers))
+    seen.look_at(
+        seen.run.target.post(
+            url, for_payers({"resourceType": "Parameters"}), token, headers=headers
+        )
+    )
 
 
 @when("a Group export of a Group that does not exist is started")
@@ -203,7 +207,7 @@ def unknown_group(seen: Seen) -> None:
     seen.run.bulk.require(DATA_EXPORT)
     url = f"Group/00000000000000000000000000000000/${DATA_EXPORT}"
     token = seen.run.bulk.token("data")
-    seen.look_at(seen.run.target.kick_off(url, token, _parameters()))
+    seen.look_at(seen.run.target.kick_off(url, token, for_payers({"resourceType": "Parameters"})))
 
 
 def _look_at(seen: Seen, batch: str, options: Mapping[str, str]) -> None:
@@ -266,11 +270,6 @@ def _facts(
              if k not in sensitive}  # fmt: skip
     goes_along = ("withheld" in states) == (policy == "regular")
     return found | sensitive if goes_along and policy != "either" else found
-
-
-def _parameters() -> dict[str, Any]:
-    kind = {"name": "exportType", "valueCanonical": PAYER_TO_PAYER}
-    return {**export_parameters({}), "parameter": [kind]}
 
 
 def _required(content: Mapping[str, Any], name: str) -> str:

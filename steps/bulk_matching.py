@@ -11,8 +11,8 @@ from pytest_bdd import given, parsers, then, when
 
 from ..reference.fhir.pdex import CONSENT_CONSTRAINT, MATCH, NO_MATCH, RESULT_CODES
 from .bulk_run import BulkMatch, bundles
+from .capability import declared_operations
 from .checks import answers, groups
-from .run import declared_operations
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 

@@ -161,11 +161,16 @@ class BulkRun:
         """A new export of a Group."""
         parameters = export_parameters(options)
         if operation == DATA_EXPORT:
-            kind = {"name": "exportType", "valueCanonical": PAYER_TO_PAYER}
-            parameters["parameter"] = [kind, *parameters.get("parameter", [])]
+            parameters = for_payers(parameters)
         url = f"Group/{ident}/${operation}"
         started = Export(self._run.target.kick_off(url, self.token("data"), parameters))
         return self._run.follow(started, lambda: self.token("data"))
+
+    def kick_off_of(self, name: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The URL and body that export the Group of one member, matched for it."""
+        self.require(DATA_EXPORT)
+        ident = self.match_names(name).matched().get("id")
+        return f"Group/{ident}/${DATA_EXPORT}", for_payers(parameters)
 
     # Batches
 
@@ -210,6 +215,12 @@ class BulkRun:
     def _match(self, submitted: Sequence[Submitted]) -> BulkMatch:
         started = Export(self.send(bundles(submitted)))
         return BulkMatch(self._run.follow(started, self.token), tuple(submitted))
+
+
+def for_payers(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an export with the exportType of payer-to-payer (pdex-171)."""
+    kind = {"name": "exportType", "valueCanonical": PAYER_TO_PAYER}
+    return {**parameters, "parameter": [kind, *parameters.get("parameter", [])]}
 
 
 def bundles(submitted: Iterable[Submitted]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pytest_bdd import given, parsers, then
 from ..reference.fhir.dates import parse_moment
 from .checks import delivery, payload
 from .seen import Seen, page_resources
-from .verdicts import CannotTell, CheckFailed
+from .verdicts import CannotTell, CheckFailed, NotApplicable
 
 _SENT = ("sent", "stripped")
 
@@ -39,6 +39,18 @@ def none_withheld(seen: Seen) -> None:
     if not withheld:
         raise CannotTell("The truth table's record holds nothing that has to stay.")
     delivery.none_present(withheld, seen.resources())
+
+
+@then("nothing is delivered that PDex 2.1.0 caps")
+def none_capped(seen: Seen) -> None:
+    if not seen.run.is_capped:
+        raise NotApplicable("Five years are a floor in this version, not a cap.")
+    seen.files()
+    old = {key: {"reason": "older than five years"}
+           for key in delivery.expected_keys(seen.meant(), "capped")}  # fmt: skip
+    if not old:
+        raise CannotTell("The truth table's record holds nothing that is so old.")
+    delivery.none_present(old, seen.resources())
 
 
 @then("the prior authorizations are those that the truth table expects")
@@ -175,7 +187,7 @@ def origins_are_told(seen: Seen) -> None:
 
 @then("every reference leads to a resource of the delivery")
 def references_resolve(seen: Seen) -> None:
-    payload.references_resolve(_delivered(seen))
+    payload.references_resolve(_delivered(seen), delivery.expected_keys(seen.meant(), "capped"))
 
 
 @then(parsers.parse("every {kind} claims a profile of US Core, PDex or HRex"))

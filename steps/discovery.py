@@ -37,6 +37,8 @@ def smart_configuration_delete(seen: Seen) -> None:
 
 @then(parsers.parse('the type "{kind}" declares the operation "{canonical}"'))
 def type_declares(seen: Seen, kind: str, canonical: str) -> None:
+    if kind == "Patient":
+        seen.run.require_single()
     declared = [
         str(operation.get("definition", "")).split("|")[0]
         for resource in _resources(seen)

@@ -78,6 +78,7 @@ def identifier_leads(seen: Seen) -> None:
 
 
 def _post(seen: Seen, body: bytes, content_type: str = media.FHIR_JSON) -> None:
+    seen.run.require_single()
     token = seen.run.token("match")
     headers = {"Content-Type": content_type}
     seen.look_at(seen.run.target.post("Patient/$member-match", body, token, headers=headers))

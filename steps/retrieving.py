@@ -63,6 +63,7 @@ def pages_hold_both(seen: Seen) -> None:
 
 @when(parsers.parse('everything of the request "{name}" is asked for by POST'))
 def everything_by_post(seen: Seen, name: str) -> None:
+    seen.run.require_single()
     member = seen.run.member_id(name)
     token = seen.run.token("data", member)
     body = {"resourceType": "Parameters",

@@ -29,8 +29,10 @@ from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
 from ..reference.target import AccessToken, Target, identifier_query
 from .bulk_run import BulkRun
+from .capability import declared_operations
 from .delivered import DeliveredFile, Export, entries_in, export_parameters
 from .recorder import Recorder
+from .truth import capped
 from .verdicts import CannotTell, NotApplicable
 
 T = TypeVar("T")
@@ -82,11 +84,16 @@ class TargetRun:
         """The member with that key; raises CannotTell when the table has none."""
         for entry in self.members.get("members", []):
             if entry["key"] == key:
-                return dict(entry)
+                return capped(entry) if self.is_capped else dict(entry)
         raise CannotTell(
             f"The truth table has no member {key!r}. Add one; "
             "payer-exchange population says what each member is for."
         )
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the version has a payer keep back what is older than five years (2.1.0)."""
+        return self.settings.target.pdex_version == "2.1.0"
 
     @property
     def requester(self) -> PayerIdentity:
@@ -145,8 +152,7 @@ class TargetRun:
 
         Raises NotApplicable when the target declares bulk exchange only (pdex-191).
         """
-        if self.is_bulk_only:
-            raise NotApplicable("The target declares bulk exchange only, without $member-match.")
+        self.require_single()
         return self.once(
             ("match", name),
             lambda: self.target.post(
@@ -192,8 +198,36 @@ class TargetRun:
         key = ("export", name, *(f"{k}={v}" for k, v in sorted(options.items())))
         return self.once(key, lambda: self._export(name, options))
 
+    def kick_off(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None,
+        *,
+        token: AccessToken | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """The raw kick-off of an export of the member that a match request finds.
+
+        By POST, or by GET without parameters. A target with bulk exchange only exports the Group
+        of this one member (pdex-193), by POST alone.
+        """
+        member = self.member_id(name)
+        url = f"Patient/{member}/$export"
+        if self.is_bulk_only:
+            if parameters is None:
+                raise NotApplicable("The target declares bulk exchange only, which is by POST.")
+            url, parameters = self.bulk.kick_off_of(name, parameters)
+        token = token or self.token("data", member)
+        return self.target.kick_off(url, token, parameters, headers=headers)
+
+    def require_single(self) -> None:
+        """Raise NotApplicable when the target declares bulk exchange only (pdex-191)."""
+        if self.is_bulk_only:
+            raise NotApplicable("The target declares bulk exchange only, without $member-match.")
+
     def everything(self, name: str, query: str = "") -> list[Exchange]:
         """Every page of `$everything` for the member that a match request finds."""
+        self.require_single()
         return self.once(("everything", name, query), lambda: self._everything(name, query))
 
     def search(self, name: str, query: str) -> Exchange:
@@ -264,12 +298,10 @@ class TargetRun:
         return found[0].rstrip("/").rsplit("/", 1)[-1]
 
     def _export(self, name: str, options: Mapping[str, str]) -> Export:
-        if self.is_bulk_only:
-            return self.bulk.export(self.bulk.match_names(name), **options)
+        # Matched anew where a Group is the handle: the consent of another match may count by now.
+        self.forget("bulk-match-of", name)
+        started = Export(self.kick_off(name, export_parameters(options)))
         member = self.member_id(name)
-        url = f"Patient/{member}/$export"
-        parameters = export_parameters(options)
-        started = Export(self.target.kick_off(url, self.token("data", member), parameters))
         return self.follow(started, member)
 
     def follow(self, export: Export, member: str | Callable[[], AccessToken]) -> Export:
@@ -351,24 +383,6 @@ def next_link(exchange: Exchange) -> str:
         return ""
     links = bundle.get("link", []) if isinstance(bundle, dict) else []
     return next((str(x.get("url", "")) for x in links if x.get("relation") == "next"), "")
-
-
-def declared_operations(statement: Mapping[str, Any], kind: str) -> set[str]:
-    """The operations a CapabilityStatement declares on a type, by name and by canonical's end."""
-    found: set[str] = set()
-    for rest in entries_in(statement, "rest"):
-        for resource in entries_in(rest, "resource"):
-            for operation in (
-                entries_in(resource, "operation") if resource.get("type") == kind else ()
-            ):
-                canonical = str(operation.get("definition", "")).split("|")[0]
-                found |= {str(operation.get("name", "")), canonical.rsplit("/", 1)[-1]}
-    return {_CANONICAL_NAMES.get(name, name) for name in found}
-
-
-# What a canonical ends in where that is not the operation's own code.
-_CANONICAL_NAMES = {"BulkMemberMatch": "bulk-member-match", "patient-export": "export",
-                    "group-export": "export", "Patient-everything": "everything"}  # fmt: skip
 
 
 def _identity(content: Mapping[str, Any]) -> PayerIdentity:

@@ -77,7 +77,7 @@ Feature: Bulk export
     When the Group is exported and the consent of "withdrawn-later" is withdrawn before the download
     Then nothing is delivered of "withdrawn-later"
 
-  @bulk-p2p-03 @pdex-187
+  @bulk-p2p-03 @pdex-187 @bulk-kickoff-18 @pdex-188
   Scenario Outline: A Group export is closed <closed>
     When a Group export is started <closed>
     Then the answer has status 401 or 403

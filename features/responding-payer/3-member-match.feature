@@ -47,7 +47,7 @@ Feature: Member match
   @hrex-mm-8
   Scenario Outline: Each of two twins is found by an own card
     Given the match of the request "<request>"
-    Then the MemberId leads to the Patient who was meant
+    Then the identifier leads to the Patient who was meant
 
     Examples:
       | request     |

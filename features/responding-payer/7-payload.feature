@@ -191,3 +191,8 @@ Feature: Payload
   Scenario: Documents have content
     Given the export of the request "unstructured-documents"
     Then every attachment has a content type and data or an address
+
+  @pdex-v210-5yr-cap
+  Scenario: PDex 2.1.0 delivers nothing that is older than five years
+    Given the export of the request "time-windows"
+    Then nothing is delivered that PDex 2.1.0 caps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from flask import Request, Response
@@ -479,6 +480,13 @@ def until_ignored(simulator: RespondingSimulator) -> None:
         version="2.1.0")  # fmt: skip
 def since_not_raised(simulator: RespondingSimulator) -> None:
     simulator.payer.exports.version = "2.2.0"
+
+
+@defect("V5-cap", "What is older than five years is delivered in 2.1.0", "pdex-v210-5yr-cap",
+        version="2.1.0")  # fmt: skip
+def not_capped(simulator: RespondingSimulator) -> None:
+    releases = simulator.payer.releases
+    releases.scope = replace(releases.scope, years=None)
 
 
 @defect("R68-group", "A Group export holds some types only", "pdex-158", "pdex-168", "pdex-210",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ...reference.fhir.references import references_in, split_reference
@@ -182,13 +182,16 @@ def origins_are_told(resources: Resources) -> None:
         )
 
 
-def references_resolve(resources: Resources) -> None:
-    """Every literal reference of the delivery leads to a resource that is in it."""
+def references_resolve(resources: Resources, kept_back: Collection[Key] = ()) -> None:
+    """Every literal reference of the delivery leads to a resource that is in it.
+
+    What the version itself has a payer keep back may be named all the same.
+    """
     for (kind, _), resource in resources.items():
         contained = {f"#{c.get('id')}" for c in resource.get("contained", [])} | {"#"}
         for reference in references_in(resource):
             key = split_reference(reference)
-            if key and key not in resources:
+            if key and key not in resources and key not in kept_back:
                 raise CheckFailed("A reference leads out of the delivery.", "a delivered resource",
                                   f"a {key[0]} that is not delivered", kind)  # fmt: skip
             if reference.startswith("#") and reference not in contained:
