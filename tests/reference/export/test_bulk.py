@@ -54,7 +54,7 @@ def record(member):
                  adjudication=[{"category": {"coding": [{"code": "denialreason"}]}}]),
         resource("Basic", f"{member}-basic", subject=mine),
         resource("Encounter", f"{member}-e", subject=mine, partOf=ref(f"Encounter/{member}-x"),
-                 location=[{"location": ref(f"Location/{member}")}]),
+                 location=[{"location": ref(f"Location/{n}")} for n in (member, "addiction")]),
         # Shared by nobody: it names somebody else, and so do those that only it leads to.
         resource("Observation", f"{member}-list", subject=mine, focus=[ref("List/both")]),
     ]  # fmt: skip
@@ -64,7 +64,10 @@ SHARED = [
     resource("Practitioner", "all"),
     resource("Practitioner", "clinic"),
     resource("Organization", "o", partOf=ref("Organization/top")),
-    resource("Organization", "top"),
+    # Leads to somebody else's record, which nobody is sent.
+    resource("Organization", "top", endpoint=[ref("Observation/z-o")]),
+    resource("Observation", "z-o", subject=ref("Patient/z")),
+    resource("Location", "addiction", **HIV),
     resource("Organization", "nobodys"),
     resource("List", "both", entry=[{"item": ref("Patient/a")}, {"item": ref("Patient/b")}]),
 ]
@@ -170,13 +173,14 @@ def test_what_leaves_of_many_is_what_leaves_of_each(world, policy, decide):
     own = {"Patient/a", "Observation/a-o", "ExplanationOfBenefit/a-claim", "Encounter/a-e",
            "Observation/a-list", "Location/a"}  # fmt: skip
     common = {"Practitioner/all", "Organization/o", "Organization/top"}
-    hidden = {"Observation/a-hiv", "Practitioner/clinic"}
+    hidden = {"Observation/a-hiv", "Practitioner/clinic", "Location/addiction"}
     expected = own | common | (hidden if policy == "sensitive" else set())
     assert {k for k in world.keys(job) if k.split("/")[1][:2] in ("a", "a-")} | common <= expected
     assert expected <= world.keys(job)
     assert b"currency" not in b"".join(sent)
+    assert "Observation/z-o" not in world.keys(job)
     reasons = {"denied-prior-authorization": 4, "type-not-in-scope": 4}
-    assert withheld == reasons | ({"sensitive": 4} if policy == "regular" else {})
+    assert withheld == reasons | ({"sensitive": 8} if policy == "regular" else {})
 
 
 def test_the_transmitter_names_all_that_a_member_was_sent(world):
