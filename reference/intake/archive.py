@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from ..store.repository import Repository
 from .staging import Retrieved, StagedFile
 
 MODES = ("seed", "binary")
+# A file of an export of many members is archived in pieces of so many bytes.
+PIECE = 4 << 20
 # A multiple of three, so that pieces encoded one by one are the encoding of the whole.
 _PIECE = 3 << 18
 
@@ -67,6 +70,47 @@ def archive_file(
     body = json.write(head)[:-1] + b',"content":[{"attachment":' + attachment + b"}]}"
     _put(repository, found, head, body, now)
     return ident
+
+
+def archive_pieces(
+    repository: Repository,
+    found: Retrieved,
+    file: StagedFile,
+    path: Path,
+    *,
+    mode: str,
+    now: datetime,
+    partial: bool = False,
+) -> int:
+    """Archive one file, a large one in pieces that follow each other; returns how many.
+
+    The pieces together are the file byte for byte, and memory does not grow with it.
+    """
+    size = path.stat().st_size
+    starts = range(0, size, PIECE) or range(1)
+    for number, start in enumerate(starts):
+        part = replace(file, name=piece_name(file, number))
+        held = path.parent / f"{part.name}.piece"
+        with path.open("rb") as whole, held.open("wb") as piece:
+            whole.seek(start)
+            piece.write(whole.read(PIECE))
+        archive_file(repository, found, part, held, mode=mode, now=now, partial=partial)
+        held.unlink()
+    return len(starts)
+
+
+def piece_name(file: StagedFile, number: int) -> str:
+    """The name of a piece of a file; the first has the file's own."""
+    return f"{file.name}.{number}" if number else file.name
+
+
+def file_pieces(repository: Repository, task_id: str, file: StagedFile) -> Iterator[bytes]:
+    """The bytes of an archived file, piece by piece."""
+    for number in count():
+        ident = document_id(task_id, replace(file, name=piece_name(file, number)))
+        if repository.get("DocumentReference", ident) is None:
+            return
+        yield archived_bytes(repository, ident)
 
 
 def archived_bytes(repository: Repository, document: str) -> bytes:

@@ -23,19 +23,19 @@ from sqlalchemy import (
 from ..store.repository import Key
 
 _METADATA = MetaData()
-_IMPORTED = Table(
+IMPORTED = Table(
     "imported_resource",
     _METADATA,
     Column("task_id", String, primary_key=True),
     Column("type", String, primary_key=True),
     Column("local_id", String, primary_key=True, index=True),
     Column("source_id", String, nullable=False),
-    Column("issuer", String, nullable=False, index=True),
-    Column("compartment", String, nullable=False),
+    Column("issuer", String, nullable=False),
+    Column("compartment", String, nullable=False, index=True),
     Column("local_patient", String, nullable=False),
     Column("document", String, nullable=False),
 )
-_QUARANTINE = Table(
+QUARANTINE = Table(
     "quarantined_line",
     _METADATA,
     Column("seq", Integer, primary_key=True, autoincrement=True),
@@ -83,26 +83,29 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         _METADATA.create_all(engine)
+        # A database that is older than an index gets it now.
+        for index in (*IMPORTED.indexes, *QUARANTINE.indexes):
+            index.create(engine, checkfirst=True)
 
     def begin(self, task_id: str) -> None:
         """Forget what was written of an exchange, as before its transformation is done again."""
         with self._engine.begin() as connection:
-            for table in (_IMPORTED, _QUARANTINE):
+            for table in (IMPORTED, QUARANTINE):
                 connection.execute(delete(table).where(table.c.task_id == task_id))
 
     def add(self, entries: Iterable[Imported], turned_away: Iterable[Quarantined] = ()) -> None:
         """Write down what became of received lines."""
         with self._engine.begin() as connection:
-            for table, rows in ((_IMPORTED, entries), (_QUARANTINE, turned_away)):
+            for table, rows in ((IMPORTED, entries), (QUARANTINE, turned_away)):
                 values = [asdict(row) for row in rows]
                 if values:
                     connection.execute(insert(table), values)
 
     def of(self, task_id: str) -> Iterator[Imported]:
         """What an exchange brought, by type and id."""
-        columns = _IMPORTED.c
+        columns = IMPORTED.c
         statement = (
-            select(_IMPORTED)
+            select(IMPORTED)
             .where(columns.task_id == task_id)
             .order_by(columns.type, columns.local_id)
         )
@@ -114,17 +117,17 @@ class Ledger:
     def counts(self, task_id: str) -> dict[str, int]:
         """How many resources of each type an exchange brought."""
         statement = (
-            select(_IMPORTED.c.type, func.count())
-            .where(_IMPORTED.c.task_id == task_id)
-            .group_by(_IMPORTED.c.type)
-            .order_by(_IMPORTED.c.type)
+            select(IMPORTED.c.type, func.count())
+            .where(IMPORTED.c.task_id == task_id)
+            .group_by(IMPORTED.c.type)
+            .order_by(IMPORTED.c.type)
         )
         with self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
     def known(self, issuer: str, imported_patient: str) -> set[Key]:
         """(type, source id) of all that this member's resources of a source may refer to."""
-        columns = _IMPORTED.c
+        columns = IMPORTED.c
         statement = (
             select(columns.type, columns.source_id)
             .distinct()
@@ -135,7 +138,7 @@ class Ledger:
 
     def source_ids(self, issuer: str, imported_patient: str) -> dict[Key, str]:
         """The source id of each local (type, id), for what `known` tells."""
-        columns = _IMPORTED.c
+        columns = IMPORTED.c
         statement = select(columns.type, columns.local_id, columns.source_id).where(
             columns.issuer == issuer, columns.compartment.in_(["", imported_patient])
         )
@@ -146,7 +149,7 @@ class Ledger:
     def owners(self, keys: Sequence[Key]) -> dict[Key, str]:
         """The compartment of each imported (type, local id) there is; empty for what is shared."""
         found: dict[Key, str] = {}
-        columns = _IMPORTED.c
+        columns = IMPORTED.c
         with self._engine.connect() as connection:
             for start in range(0, len(keys), 500):
                 idents = [ident for _, ident in keys[start : start + 500]]
@@ -162,47 +165,44 @@ class Ledger:
         with self._engine.begin() as connection:
             for kind, ident in keys:
                 connection.execute(
-                    delete(_IMPORTED).where(_IMPORTED.c.type == kind, _IMPORTED.c.local_id == ident)
+                    delete(IMPORTED).where(IMPORTED.c.type == kind, IMPORTED.c.local_id == ident)
                 )
 
     def local_patients(self, imported_patient: str) -> set[str]:
         """The local Patients that an imported one has been received for."""
-        statement = select(_IMPORTED.c.local_patient).where(
-            _IMPORTED.c.type == "Patient", _IMPORTED.c.local_id == imported_patient
+        statement = select(IMPORTED.c.local_patient).where(
+            IMPORTED.c.type == "Patient", IMPORTED.c.local_id == imported_patient
         )
         with self._engine.connect() as connection:
             return set(connection.execute(statement).scalars())
 
     def imported_patients(self, local_patient: str) -> dict[str, str]:
         """The imported Patients of a local one, each with the issuer it came from."""
-        statement = select(_IMPORTED.c.local_id, _IMPORTED.c.issuer).where(
-            _IMPORTED.c.type == "Patient", _IMPORTED.c.local_patient == local_patient
+        statement = select(IMPORTED.c.local_id, IMPORTED.c.issuer).where(
+            IMPORTED.c.type == "Patient", IMPORTED.c.local_patient == local_patient
         )
         with self._engine.connect() as connection:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
     def only_of(self, task_id: str) -> list[Key]:
         """What no other exchange brought as well."""
-        others = select(_IMPORTED.c.local_id).where(_IMPORTED.c.task_id != task_id)
-        statement = select(_IMPORTED.c.type, _IMPORTED.c.local_id).where(
-            _IMPORTED.c.task_id == task_id, _IMPORTED.c.local_id.not_in(others)
+        other = IMPORTED.alias()
+        brought = select(other.c.task_id).where(
+            other.c.local_id == IMPORTED.c.local_id, other.c.task_id != task_id
+        )
+        statement = select(IMPORTED.c.type, IMPORTED.c.local_id).where(
+            IMPORTED.c.task_id == task_id, ~brought.exists()
         )
         with self._engine.connect() as connection:
             return [(kind, ident) for kind, ident in connection.execute(statement)]
 
     def quarantined(self, task_id: str) -> list[Quarantined]:
         """The lines of an exchange that were turned away."""
-        columns = [c for c in _QUARANTINE.columns if c.name != "seq"]
-        statement = select(*columns).where(_QUARANTINE.c.task_id == task_id)
+        columns = [c for c in QUARANTINE.columns if c.name != "seq"]
+        statement = select(*columns).where(QUARANTINE.c.task_id == task_id)
         with self._engine.connect() as connection:
             return [Quarantined(**row) for row in connection.execute(statement).mappings()]
 
     def reasons(self, task_id: str) -> dict[str, int]:
         """How many lines of an exchange were turned away, by reason."""
         return dict(sorted(Counter(q.reason for q in self.quarantined(task_id)).items()))
-
-
-def batches(items: Sequence[Imported], size: int = 500) -> Iterator[Sequence[Imported]]:
-    """The entries in portions."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -16,8 +16,9 @@ from ..fhir.ndjson import file_lines, lines_of
 from ..store.facts import stored, stored_line
 from ..store.repository import Key, Repository, Row, Selection, Stored, sortable
 from .archive import archive_file, archived_bytes, document_id, papers
+from .deletions import deleted_keys
 from .digest import digest_of
-from .ledger import Imported, Ledger, Quarantined, batches
+from .ledger import Imported, Ledger, Quarantined
 from .reading import SHARED, Line, read_lines
 from .staging import Retrieved, StagedFile, sha256_of
 from .transform import Origin, local_id, normal, restore, transform
@@ -46,7 +47,7 @@ class Intake:
         self._repository = repository
         self.ledger = ledger
         self._clock = clock
-        self._settings = settings
+        self.settings = settings
         self._steps: tuple[Callable[[Retrieved, Path], None], ...] = (
             self.archive, self.transform, self.store, self.link, self.vouch,
         )  # fmt: skip
@@ -66,7 +67,7 @@ class Intake:
             issuer=found.issuer,
             base=found.source_base,
             identifier_system=found.identifier_system,
-            tag_system=self._settings.tag_system,
+            tag_system=self.settings.tag_system,
             source_patient=found.source_patient,
             local_patient=found.local_patient,
         )
@@ -81,7 +82,7 @@ class Intake:
                 found,
                 file,
                 folder / file.name,
-                mode=self._settings.archive_mode,
+                mode=self.settings.archive_mode,
                 now=self._clock.now(),
                 partial=partial,
             )
@@ -116,15 +117,15 @@ class Intake:
 
     def link(self, found: Retrieved, _folder: Path) -> None:
         """Link the local Patient to the imported one, which has its link since it was made."""
-        wanted = {"other": {"reference": f"Patient/{self.origin(found).imported_patient}"},
-                  "type": "seealso"}  # fmt: skip
+        wanted = link_to(self.origin(found).imported_patient)
         self._change_links(
             found.local_patient, lambda links: links if wanted in links else [*links, wanted]
         )
 
     def vouch(self, found: Retrieved, _folder: Path) -> None:
         """Give every imported resource a Provenance; one that is as new as its resource stays."""
-        for batch in batches(list(self.ledger.of(found.task_id))):
+        entries = self.ledger.of(found.task_id)
+        while batch := list(islice(entries, _BATCH)):
             resources = self._dates([entry.key for entry in batch])
             vouched = self._dates([("Provenance", provenance_id(*e.key)) for e in batch])
             self._repository.put_many(
@@ -241,7 +242,7 @@ class Intake:
             *entry.key,
             source_url=f"{found.source_base}/{entry.type}/{entry.source_id}",
             source_organization=found.organization_id,
-            own_organization=self._settings.own_organization,
+            own_organization=self.settings.own_organization,
             local_patient=found.local_patient,
             recorded=found.received,
         )
@@ -280,11 +281,16 @@ class Intake:
             for file in found.files
             if file.role == "deleted"
             for line in file_lines(folder / file.name)
-            for key in _deleted_keys(line, origin)
+            for key in deleted_keys(line, origin.base)
         ]
         own = [k for k, owner in self.ledger.owners(gone).items() if owner]
         self._repository.forget([*own, *(("Provenance", provenance_id(*key)) for key in own)])
         self.ledger.drop(own)
+
+
+def link_to(imported_patient: str) -> dict[str, Any]:
+    """The link from a local Patient to an imported one."""
+    return {"other": {"reference": f"Patient/{imported_patient}"}, "type": "seealso"}
 
 
 def verify_files(found: Retrieved, folder: Path) -> bool:
@@ -314,17 +320,3 @@ def _entry(found: Retrieved, key: Key, origin: Origin, document: str) -> Importe
 
 def _next_version(row: Row | None) -> int:
     return row.version + 1 if row else 1
-
-
-def _deleted_keys(line: bytes, origin: Origin) -> Iterator[Key]:
-    try:
-        bundle = json.read(line)
-    except ValueError:
-        return
-    entries = bundle.get("entry", []) if isinstance(bundle, dict) else []
-    for entry in entries if isinstance(entries, list) else []:
-        request = entry.get("request") if isinstance(entry, dict) else None
-        if isinstance(request, dict) and request.get("method") == "DELETE":
-            key = origin.own_key(str(request.get("url", "")))
-            if key:
-                yield key

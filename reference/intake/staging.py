@@ -57,8 +57,10 @@ class Retrieved:
 class Staging:
     """The staging folder of one exchange."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: str = "") -> None:
+        """`prefix` begins the names of the files, where one archive holds those of several."""
         self.folder = folder
+        self._prefix = prefix
         self.files: list[StagedFile] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -70,7 +72,7 @@ class Staging:
         Raises ExportFailed when its last line is cut off or it has not the lines it was promised
         to have; nothing of it is left then.
         """
-        name = f"{len(self.files):04}-{kind}.ndjson"
+        name = f"{self._prefix}{len(self.files):04}-{kind}.ndjson"
         part = self.folder / f"{name}.part"
         digest = hashlib.sha256()
         try:

@@ -58,17 +58,26 @@ class Origin:
 
     def own_key(self, reference: str) -> Key | None:
         """The (type, id) of a reference into the source: relative, or absolute on its base."""
-        if "://" in reference and not reference.startswith(f"{self.base}/"):
-            return None
-        return split_reference(reference)
+        return own_key(reference, self.base)
+
+
+def own_key(reference: str, base: str) -> Key | None:
+    """The (type, id) of a reference into the source at a base; None for any other."""
+    if "://" in reference and not reference.startswith(f"{base}/"):
+        return None
+    return split_reference(reference)
 
 
 def transform(
     resource: Mapping[str, Any], origin: Origin, is_known: Callable[[Key], bool]
 ) -> dict[str, Any]:
     """The resource as it is stored here; what `is_known` denies is referred to logically."""
-    kind, ident = resource["resourceType"], resource["id"]
-    found: dict[str, Any] = _localised(resource, origin, is_known)
+    return adopt(localised(resource, origin, is_known), origin)
+
+
+def adopt(found: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    """A resource whose references are local already, changed in place to one of this payer."""
+    kind, ident = found["resourceType"], found["id"]
     found["id"] = local_id(origin.issuer, kind, ident)
     meta = dict(found.get("meta") or {})
     tag = migrated_tag(origin.tag_system)
@@ -131,12 +140,13 @@ def _keep_id(found: dict[str, Any], kind: str, ident: str, system: str) -> None:
         found["identifier"] = [*others, kept]
 
 
-def _localised(value: Any, origin: Origin, is_known: Callable[[Key], bool]) -> Any:
+def localised(value: Any, origin: Origin, is_known: Callable[[Key], bool]) -> Any:
+    """A value with the references in it as they are here; nothing else of it is changed."""
     if isinstance(value, list):
-        return [_localised(child, origin, is_known) for child in value]
+        return [localised(child, origin, is_known) for child in value]
     if not isinstance(value, Mapping):
         return value
-    found = {name: _localised(child, origin, is_known) for name, child in value.items()}
+    found = {name: localised(child, origin, is_known) for name, child in value.items()}
     if isinstance(found.get("reference"), str):
         return _local_reference(found, origin, is_known)
     url = found.get("url")
