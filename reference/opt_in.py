@@ -7,9 +7,9 @@ here knows becomes an entry of the work list; missing education is told and stop
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -25,19 +25,16 @@ from sqlalchemy import (
     update,
 )
 
-from .asking import coverage_to_link, hrex_consent
 from .clock import Clock, instant
 from .errors import BadRequest
 from .fhir import json
 from .fhir.dates import day_of
-from .fhir.hrex import SUBSCRIBER_RELATIONSHIP, V2_0203
-from .fhir.parameters import make_parameters
-from .parties import PayerIdentity
 from .registration.servers import Server, ServerRegistry
 
 # The regulation's week between an opt-in and the request (42 CFR 422.121(b)).
 REQUEST_WITHIN = timedelta(days=7)
-MEMBER = "member"
+UNKNOWN_PAYER = "unknown-payer"
+_PORTION = 500
 _EDUCATION_MISSING = "No record that the member was given the education material."
 _UNKNOWN_PAYER = (
     "The member names a payer that no server is registered for. Find out who it is and register it."
@@ -196,6 +193,51 @@ class OptIns:
         states = [found.state for found in self.of(local_patient)]
         return bool(states) and "active" not in states
 
+    def withdrawn(self, local_patients: Sequence[str]) -> set[str]:
+        """Those of some members who have opted in once and have no opt-in left."""
+        statement = select(_OPT_IN.c.local_patient, _OPT_IN.c.state).where(
+            _OPT_IN.c.local_patient.in_(local_patients)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        active = {patient for patient, state in rows if state == "active"}
+        return {patient for patient, _ in rows} - active
+
+    def to_ask(self) -> Iterator[list[OptIn]]:
+        """The active opt-ins whose source payer is known, in portions, oldest first."""
+        statement = (
+            select(_OPT_IN)
+            .where(_OPT_IN.c.state == "active", _OPT_IN.c.issuer != "")
+            .order_by(_OPT_IN.c.recorded, _OPT_IN.c.id)
+        )
+        with self._engine.connect() as connection:
+            idents = [
+                row[0] for row in connection.execute(statement.with_only_columns(_OPT_IN.c.id))
+            ]
+        for start in range(0, len(idents), _PORTION):
+            some = statement.where(_OPT_IN.c.id.in_(idents[start : start + _PORTION]))
+            with self._engine.connect() as connection:
+                yield [_opt_in(row) for row in connection.execute(some).mappings()]
+
+    def put_on_work_list(self, kind: str, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Add (local Patient, issuer, sentence) that a person has to clear up, by their opt-ins."""
+        now, found = instant(self._clock.now()), list(entries)
+        patients = [patient for patient, _, _ in found]
+        statement = select(_OPT_IN.c.local_patient, _OPT_IN.c.issuer, _OPT_IN.c.id)
+        known: dict[tuple[str, str], str] = {}
+        with self._engine.begin() as connection:
+            for start in range(0, len(patients), _PORTION):
+                some = _OPT_IN.c.local_patient.in_(patients[start : start + _PORTION])
+                rows = connection.execute(statement.where(some).order_by(_OPT_IN.c.recorded))
+                known.update({(patient, issuer): ident for patient, issuer, ident in rows})
+            items = [
+                WorkItem(f"work-{secrets.token_hex(8)}", kind, known.get((p, i), ""), text, now,
+                         "open")
+                for p, i, text in found
+            ]  # fmt: skip
+            if items:
+                connection.execute(insert(_WORK), [asdict(item) for item in items])
+
     def education(self, local_patient: str, issuer: str) -> str:
         """What is known of the member's education: recorded, missing, or opt-in-elsewhere."""
         fitting = [o for o in self.of(local_patient) if o.issuer == issuer]
@@ -212,7 +254,7 @@ class OptIns:
     def look_again(self) -> list[OptIn]:
         """Find the source payer of what is on the work list; returns the opt-ins that got one."""
         found = []
-        for item in self.work_list():
+        for item in (i for i in self.work_list() if i.kind == UNKNOWN_PAYER):
             opt_in = self.get(item.opt_in)
             server = self.server_for(opt_in.event.other_payer)
             if server is not None:
@@ -236,7 +278,7 @@ class OptIns:
     def _work_item(self, opt_in: OptIn) -> WorkItem:
         return WorkItem(
             f"work-{secrets.token_hex(8)}",
-            "unknown-payer",
+            UNKNOWN_PAYER,
             opt_in.id,
             _UNKNOWN_PAYER,
             opt_in.recorded,
@@ -261,76 +303,6 @@ def event_from_json(content: Mapping[str, Any]) -> OptInEvent:
         event = replace(event, education=_of(Education, education, "education"))
     _check(event)
     return event
-
-
-def request_parameters(
-    opt_in: OptIn, patient: Mapping[str, Any], server: Server, own: PayerIdentity, subscriber: str
-) -> dict[str, Any]:
-    """The body of `$sdh.s2s.invoke-export` that an opt-in stands for (SD-30)."""
-    event = opt_in.event
-    match = [
-        ("MemberPatient", _member_patient(patient)),
-        ("CoverageToMatch", coverage_to_match(event.other_payer, server.organization)),
-        ("CoverageToLink", coverage_to_link(MEMBER, own, subscriber)),
-        ("Consent", _consent(event, server.organization, own)),
-    ]
-    return make_parameters(
-        [
-            {"name": "localPatient",
-             "valueReference": {"reference": f"Patient/{event.local_patient}"}},
-            {"name": "sourceIssuerUrl", "valueString": server.issuer},
-            {"name": "memberMatch",
-             "part": [{"name": name, "resource": resource} for name, resource in match]},
-        ]
-    )  # fmt: skip
-
-
-def coverage_to_match(other: OtherPayer, payer: PayerIdentity) -> dict[str, Any]:
-    """The old plan's Coverage as the member tells it."""
-    found: dict[str, Any] = {
-        "resourceType": "Coverage",
-        "id": "coverage-to-match",
-        "status": "active",
-        "beneficiary": {"reference": f"Patient/{MEMBER}"},
-        "relationship": {
-            "coding": [{"system": SUBSCRIBER_RELATIONSHIP, "code": other.relationship}]
-        },
-        "payor": [payer.reference()],
-    }
-    if other.subscriber_id:
-        found["subscriberId"] = other.subscriber_id
-    if other.member_id:
-        identifier = {"type": {"coding": [{"system": V2_0203, "code": "MB"}]},
-                      "value": other.member_id}  # fmt: skip
-        if other.member_system:
-            identifier["system"] = other.member_system
-        found["identifier"] = [identifier]
-    return found
-
-
-def _consent(event: OptInEvent, source: PayerIdentity, own: PayerIdentity) -> dict[str, Any]:
-    consent = hrex_consent(
-        MEMBER,
-        discloser=source,
-        recipient=own,
-        start=date.fromisoformat(event.start),
-        end=date.fromisoformat(event.end),
-        policy=event.policy,
-        source=event.source,
-    )
-    if event.performer:
-        consent["performer"] = [{"reference": event.performer}]
-    return consent
-
-
-def _member_patient(patient: Mapping[str, Any]) -> dict[str, Any]:
-    """The least that HRex demographics ask for, no identifier of this payer among it."""
-    wanted = ("name", "gender", "birthDate", "address")
-    return {
-        "resourceType": "Patient",
-        "id": MEMBER,
-        **{name: patient[name] for name in wanted if name in patient},
-    }
 
 
 def _of(kind: type[Any], content: Any, where: str) -> Any:

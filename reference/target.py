@@ -237,6 +237,10 @@ class Target:
             return self.get(url, token, headers=wanted)
         return self.post(url, parameters, token, headers=wanted)
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass, at most as much as is ever waited between two calls."""
+        self._sleep(min(MAX_WAIT_S, seconds))
+
     def await_export(
         self,
         status_url: str,

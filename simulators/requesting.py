@@ -34,6 +34,7 @@ from .answers import (
 )
 
 _log = logging.getLogger(__name__)
+_INVOKE_BULK = "http://payer-to-payer-exchange/OperationDefinition/invoke-bulk-export"
 _INVOKE = "http://payer-to-payer-exchange/OperationDefinition/invoke-export"
 _CONTROL = frozenset({"_format", "_pretty"})
 
@@ -61,6 +62,7 @@ class RequestingSimulator:
         route("/metadata", "metadata", self.metadata)
         for name in ("$sdh.s2s.invoke-export", "$invoke-export"):
             route(f"/Patient/{name}", f"invoke{len(name)}", self.invoke, methods=post)
+        route("/Patient/$invoke-bulk-export", "invoke_bulk", self.invoke_bulk, methods=post)
         route("/Patient/<ident>/$everything", "everything", self.everything)
         route("/Task", "tasks", self.tasks)
         route("/Task/<ident>", "task", self.task)
@@ -84,6 +86,7 @@ class RequestingSimulator:
         route("/opt-ins/<patient>/withdraw", "withdraw", self.withdraw, methods=["POST"])
         route("/audit", "audit", self.audit)
         route("/work-list", "work_list", self.work_list)
+        route("/batches/<ident>", "batch", self.batch)
         return admin
 
     # Exchange
@@ -93,7 +96,14 @@ class RequestingSimulator:
 
     def invoke(self) -> Response:
         self._require_operator()
-        task = self.payer.invoke_export(json_body())
+        return self._accepted(self.payer.invoke_export(json_body()))
+
+    def invoke_bulk(self) -> Response:
+        self._require_operator()
+        return self._accepted(self.payer.invoke_bulk_export(json_body()))
+
+    def _accepted(self, task: dict[str, Any]) -> Response:
+        """The answer to an operation that goes on in its Task."""
         place = f"Task/{task['id']}"
         status = self.payer.settings.accepted_status
         headers = {"Content-Location": place}
@@ -194,6 +204,11 @@ class RequestingSimulator:
     def work_list(self) -> Response:
         return json_answer([asdict(item) for item in self.payer.opt_ins.work_list()])
 
+    def batch(self, ident: str) -> Response:
+        """What a batch has come to, in counts."""
+        self.payer.tasks.get(ident)
+        return json_answer(self.payer.batch_summary(ident))
+
     # Parts
 
     def _rows(self, rows: Iterable[Row]) -> Response:
@@ -283,6 +298,7 @@ def _capabilities(payer: RequestingPayer) -> dict[str, Any]:
     operations = [
         {"name": name, "definition": _INVOKE} for name in ("sdh.s2s.invoke-export", "invoke-export")
     ]
+    operations.append({"name": "invoke-bulk-export", "definition": _INVOKE_BULK})
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",

@@ -36,6 +36,9 @@ class RequesterOptions:
     export_method: str = "export"
     archive_mode: str = "seed"
     accepted_status: int = 200
+    bulk_export_method: str = "davinci-data-export"
+    batch_size: int = 1000
+    intake_workers: int = 0
     threads: int = 8
 
 
@@ -106,6 +109,9 @@ def _payer(
         export_method=options.export_method,
         archive_mode=options.archive_mode,
         accepted_status=options.accepted_status,
+        bulk_export_method=options.bulk_export_method,
+        batch_size=options.batch_size,
+        intake_workers=options.intake_workers,
     )
     return RequestingPayer(settings, engine, clock=clock, on_phase=on_phase)
 

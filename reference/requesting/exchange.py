@@ -28,13 +28,14 @@ from .search import searched
 from .trace import Phase, Trace
 
 _MAX_PAGES = 100_000
+CONSENT_REFUSED = "The source payer cannot honour the Consent."
 _REFUSALS: dict[str, tuple[type[TargetError], str]] = {
     "multiple-matches": (ManyMatches, "The source payer found more than one such member."),
     "duplicate": (ManyMatches, "The source payer found more than one such member."),
-    "suppressed": (ConsentRefused, "The source payer cannot honour the Consent."),
-    "business-rule": (ConsentRefused, "The source payer cannot honour the Consent."),
+    "suppressed": (ConsentRefused, CONSENT_REFUSED),
+    "business-rule": (ConsentRefused, CONSENT_REFUSED),
 }
-_NO_MATCH = (
+NO_MATCH = (
     "The source payer found no single member it can answer for. "
     "Check the demographics and the card number, then ask again."
 )
@@ -140,7 +141,7 @@ class Conversation:
             [
                 {"name": "patient",
                  "valueReference": {"reference": f"Patient/{matched.patient}"}},
-                *(_export_parameter(name, value) for name, value in pairs),
+                *(export_parameter(name, value) for name, value in pairs),
             ]
         )  # fmt: skip
         exchange = self._renewing(
@@ -293,7 +294,7 @@ def _refusal(exchange: Exchange) -> TargetError:
         if code in _REFUSALS:
             kind, text = _REFUSALS[code]
             return kind(text, status=422)
-    return NoMatch(_NO_MATCH, status=422)
+    return NoMatch(NO_MATCH, status=422)
 
 
 def _read_match(answer: Mapping[str, Any]) -> Matched:
@@ -309,7 +310,8 @@ def _read_match(answer: Mapping[str, Any]) -> Matched:
     return Matched((str(identifier.get("system", "")), identifier["value"]), patient)
 
 
-def _export_parameter(name: str, value: str) -> dict[str, str]:
+def export_parameter(name: str, value: str) -> dict[str, str]:
+    """A parameter of a kick-off."""
     return {"name": name, "valueInstant" if name in ("_since", "_until") else "valueString": value}
 
 

@@ -7,7 +7,7 @@ store in a thread of its own. No HTTP framework; a simulated payer puts one arou
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,26 @@ from ..errors import BadRequest
 from ..fhir import json
 from ..holdings import organization
 from ..http import Exchange
-from ..intake.archive import archived_bytes, document_id, papers
+from ..intake.archive import archived_bytes, document_id
 from ..intake.staging import Retrieved
-from ..opt_in import OptIn, OptInEvent, request_parameters
+from ..opt_in import OptIn, OptInEvent
 from ..parties import PayerIdentity
 from ..registration.servers import Registered, Server, register_document
-from ..tasks import COMPLETED, RUNNING, TAKEN_BACK, ExchangeTask
+from ..tasks import COMPLETED, PART, TAKEN_BACK, ExchangeTask
+from .batch import BatchExchanges
+from .batch_making import (
+    BATCH,
+    NO_PATIENT,
+    NO_SERVER,
+    RUNNING_ALREADY,
+    WITHDRAWN,
+    BatchMaker,
+    identifier_fault,
+)
+from .batch_request import Export, read_bulk_invoke
+from .batch_summary import opt_in_requests, summary
+from .batches import Batches
+from .from_opt_in import request_parameters
 from .request import InvokeRequest, check_consent, read_invoke
 from .run import Exchanges, Rooms
 from .settings import RequestingSettings, reference_to, with_organization
@@ -62,6 +76,11 @@ class RequestingPayer:
         self.opt_ins = rooms.opt_ins
         self.intake = rooms.intake
         self.exchanges = Exchanges(rooms, sleep=sleep, on_phase=on_phase, on_exchange=on_exchange)
+        self.batches = Batches(engine)
+        self.bulk = BatchExchanges(
+            rooms, self.batches, sleep=sleep, on_phase=on_phase, on_exchange=on_exchange
+        )
+        self._rooms = rooms
         self._invoking = threading.Lock()
         self._keep_organization(self.settings.identity)
 
@@ -130,21 +149,61 @@ class RequestingPayer:
         check_consent(request, server, self.settings.identity, self.clock.now())
         with self._invoking:
             if self.tasks.running(request.local_patient, request.issuer):
-                raise BadRequest(
-                    "An exchange for this member with this payer is running. Wait for its Task.",
-                    status=409, code="conflict",
-                )  # fmt: skip
+                raise BadRequest(RUNNING_ALREADY, status=409, code="conflict")
             task = self._new_task(request, server)
         self.exchanges.submit(task.id)
         return task.resource()
 
+    def invoke_bulk_export(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The Task of a new batch; a Task for each member is a part of it.
+
+        Raises BadRequest naming the parameter for a body that is no such request. What is wrong
+        with one member (its Consent, its source payer) fails that member's Task alone.
+        """
+        asked = read_bulk_invoke(parameters)
+        requests = opt_in_requests(self) if asked.opt_ins else asked.members
+        batch = self.invoke_bulk(requests, asked.export, since_last=asked.since_last)
+        return self.tasks.get(batch).resource()
+
+    def invoke_bulk(
+        self,
+        requests: Iterable[InvokeRequest],
+        export: Export = (),
+        *,
+        since_last: bool = False,
+    ) -> str:
+        """The id of a new batch, once each member has a Task; memory does not grow with them.
+
+        With `since_last` each export asks for what changed since the last one of its members.
+        """
+        with self._invoking:
+            maker = BatchMaker(self._rooms, self.batches, since_last)
+            batch = maker.make(requests, tuple(export))
+        self.bulk.submit(batch)
+        return batch
+
+    def batch_summary(self, batch_id: str) -> dict[str, Any]:
+        """How many members of a batch had which outcome, and how many lines came of it."""
+        return summary(self.batches, self.bulk.store.ledger, batch_id)
+
+    def batch_digests(self, batch_id: str) -> Iterator[tuple[str, str, str]]:
+        """(Task, digest of what is stored, digest of what the archive holds) of each member.
+
+        The batch's own Task stands for what its members share.
+        """
+        return self.bulk.store.digests(batch_id)
+
     def wait(self, task_id: str, timeout_s: float | None = None) -> ExchangeTask:
         """The Task once its exchange has ended; raises TimeoutError when it takes longer."""
         self.exchanges.wait(task_id, timeout_s)
+        self.bulk.wait(task_id.partition(PART)[0], timeout_s)
         return self.tasks.get(task_id)
 
     def cancel(self, task_id: str) -> ExchangeTask:
-        """The Task, cancelled; raises BadRequest 409 when it has ended or is being stored."""
+        """The Task, cancelled, a batch with all its members.
+
+        Raises BadRequest 409 when it has ended or is being stored.
+        """
         if not self.tasks.cancel(task_id):
             raise BadRequest(
                 "The Task has ended or its records are being stored. Take the import back instead.",
@@ -152,14 +211,16 @@ class RequestingPayer:
                 code="conflict",
             )
         self.exchanges.wake(task_id)
+        if task_id.startswith(BATCH) and PART not in task_id:
+            self.bulk.cancel(task_id)
         return self.tasks.get(task_id)
 
     def resume(self) -> list[str]:
         """Go on with what a stopped process left unfinished; returns the ids of those Tasks."""
-        unfinished = [t.id for t in self.tasks.all(*RUNNING) if not self.exchanges.knows(t.id)]
+        unfinished = [t for t in self.tasks.unfinished() if not self.exchanges.knows(t)]
         for task_id in unfinished:
             self.exchanges.submit(task_id)
-        return unfinished
+        return [*unfinished, *self.bulk.resume()]
 
     def take_back(self, task_id: str) -> int:
         """Remove all that an import alone brought; returns how many resources that is.
@@ -179,6 +240,7 @@ class RequestingPayer:
     def close(self) -> None:
         """Stop and give back the connections; running exchanges go on with `resume`."""
         self.exchanges.close()
+        self.bulk.close()
         self._engine.dispose()
 
     # What is known of an exchange
@@ -216,8 +278,7 @@ class RequestingPayer:
         server = self.servers.find(request.issuer)
         if server is None:
             raise BadRequest(
-                "No server is registered under this sourceIssuerUrl. Register the source payer "
-                "first, with its exact issuer URL.",
+                NO_SERVER,
                 status=422,
                 code="not-found",
                 expression=_IN_PARAMETERS.format("sourceIssuerUrl"),
@@ -227,21 +288,16 @@ class RequestingPayer:
     def _check_local_patient(self, ident: str, where: str) -> None:
         row = self.repository.get("Patient", ident)
         if row is None or self.ledger.owners([row.key]):
-            raise BadRequest("There is no such local Patient.", status=422, code="not-found",
+            raise BadRequest(NO_PATIENT, status=422, code="not-found",
                              expression=where)  # fmt: skip
-        system = self.settings.patient_system
-        if len(reference_identifiers(json.read(row.body), system)) != 1:
-            raise BadRequest(
-                f"The local Patient must carry exactly one identifier of the system {system}.",
-                status=422,
-                code="business-rule",
-                expression=where,
-            )
+        fault = identifier_fault(json.read(row.body), self.settings.patient_system)
+        if fault:
+            raise BadRequest(fault, status=422, code="business-rule", expression=where)
 
     def _check_opt_in(self, local_patient: str) -> None:
         if self.opt_ins.is_withdrawn(local_patient):
             raise BadRequest(
-                "The member has withdrawn the permission. Nothing is asked for without a new one.",
+                WITHDRAWN,
                 status=422,
                 code="suppressed",
                 expression=_IN_PARAMETERS.format("localPatient"),
@@ -255,12 +311,7 @@ class RequestingPayer:
             requester=reference_to(self.settings.identity),
             request=request.as_json(),
         )
-        consent = {
-            **request.match.consent,
-            "id": task.id,
-            "patient": {"reference": f"Patient/{request.local_patient}"},
-        }
-        self.records.keep(consent, papers(task.id))
+        self.records.keep_consents([(request.match.consent, task.id, request.local_patient)])
         return task
 
     def _keep_organization(self, identity: PayerIdentity) -> None:

@@ -18,6 +18,7 @@ from ..parties import PayerIdentity
 from ..registration.servers import Server
 
 _NAMES = ("localPatient", "sourceIssuerUrl", "memberMatch", "export")
+_MEMBER_NAMES = _NAMES[:-1]
 _EXPORT = ("_type", "_since", "_until", "_typeFilter", "_outputFormat")
 _REPEATABLE = ("_type", "_typeFilter")
 _SINGLE = "This operation is for a single member: one localPatient, one memberMatch."
@@ -58,14 +59,22 @@ def read_invoke(body: Mapping[str, Any]) -> InvokeRequest:
     Raises BadRequest naming the parameter: 400 for a body that is no such request, 422 for one
     that lacks something, has a resource HRex does not allow, or is about two members.
     """
-    parameters = parameters_of(body)
+    return _request(parameters_of(body))
+
+
+def read_member(parameter: Parameter) -> InvokeRequest:
+    """One member of a batch, whose parts are what an exchange of that member is asked with."""
+    return _request(parameter.parts(), _MEMBER_NAMES)
+
+
+def _request(parameters: list[Parameter], names: tuple[str, ...] = _NAMES) -> InvokeRequest:
     _check_single(parameters, ("localPatient", "memberMatch"))
-    found = by_name(parameters, _NAMES)
+    found = by_name(parameters, names)
     request = InvokeRequest(
         local_patient=_local_patient(_required(found, "localPatient")),
         issuer=_text(_required(found, "sourceIssuerUrl"), "String", "Url", "Uri"),
         match=_member_match(_required(found, "memberMatch")),
-        export=_export(found["export"]) if "export" in found else (),
+        export=export_of(found["export"]) if "export" in found else (),
     )
     _check_shapes(request.match)
     return request
@@ -186,7 +195,8 @@ def _check_shapes(match: MemberMatchRequest) -> None:
     )
 
 
-def _export(parameter: Parameter) -> tuple[tuple[str, str], ...]:
+def export_of(parameter: Parameter) -> tuple[tuple[str, str], ...]:
+    """The parameters that an export is to be kicked off with."""
     parts = parameter.parts()
     by_name(parts, _EXPORT, repeatable=_REPEATABLE)
     pairs = tuple((p.name, _text(p, "String", "Code", "Instant", "DateTime", "Uri")) for p in parts)

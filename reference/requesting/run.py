@@ -41,6 +41,7 @@ class Rooms:
     """What a requesting payer keeps, all of it in one database."""
 
     settings: RequestingSettings
+    engine: Engine
     clock: Clock
     repository: Repository
     servers: ServerRegistry
@@ -58,6 +59,7 @@ class Rooms:
         own = settings.identity.organization_id
         return cls(
             settings,
+            engine,
             clock,
             repository,
             servers,

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from ..fhir.pdex import BULK_MEMBER_MATCH
 from ..intake.archive import MODES
 from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
 from ..registration.servers import EXPORT_METHODS
+
+BULK_EXPORT_METHODS = ("davinci-data-export", "export")
 
 
 def _token() -> str:
@@ -38,6 +41,14 @@ class RequestingSettings:
     """seed: the Binary inside the DocumentReference; binary: beside it, named by attachment.url."""
     export_method: str = "export"
     """export, everything or search, unless the server definition says otherwise."""
+    bulk_export_method: str = "davinci-data-export"
+    """How the records of a matched Group are asked for: davinci-data-export, or export."""
+    bulk_match_scope: str = BULK_MEMBER_MATCH
+    """The scope asked for before $bulk-member-match; it is spelt otherwise before PDex 2.2.0."""
+    batch_size: int = 1000
+    """How many members a bulk match submits at most."""
+    intake_workers: int = 0
+    """How many processes help to check and rewrite what bulk exports bring; 0: none."""
     accepted_status: int = 200
     """What an accepted invoke-export is answered with: 200, or 202."""
     exchange_threads: int = 4
@@ -59,9 +70,12 @@ class RequestingSettings:
         Raises SettingsError naming the setting that cannot be so.
         """
         for name, allowed in (("archive_mode", MODES), ("export_method", EXPORT_METHODS),
+                              ("bulk_export_method", BULK_EXPORT_METHODS),
                               ("accepted_status", (200, 202))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} is one of {', '.join(map(str, allowed))}.")
+        if self.batch_size < 1 or self.intake_workers < 0:
+            raise SettingsError("batch_size is at least 1, intake_workers at least 0.")
         return replace(self, identity=with_organization(self.identity))
 
 

@@ -10,6 +10,7 @@ from ..clock import Clock
 from ..errors import BadRequest
 from ..fhir import json
 from ..fhir.search import Condition, condition
+from ..intake.archive import papers
 from ..intake.ledger import Ledger
 from ..parties import PayerIdentity
 from ..registration.servers import ServerRegistry
@@ -42,6 +43,15 @@ class Records:
         if compartment is not None:
             row = replace(row, compartment=compartment, references=())
         self.repository.put_many([row])
+
+    def keep_consents(self, consents: Iterable[tuple[Mapping[str, Any], str, str]]) -> None:
+        """Store the Consent of each (Consent, Task, local Patient) with the papers of the Task."""
+        now, rows = self._clock.now(), []
+        for consent, task_id, patient in consents:
+            own = {**consent, "id": task_id, "patient": {"reference": f"Patient/{patient}"}}
+            row = stored(own, json.write(own), now=now)
+            rows.append(replace(row, compartment=papers(task_id), references=()))
+        self.repository.put_many(rows)
 
     def read(self, kind: str, ident: str) -> Row:
         """The resource; raises BadRequest 404 when there is none."""

@@ -310,7 +310,11 @@ def test_records_are_kept_read_and_searched(api):
 def test_the_capabilities_offer_the_operation(api):
     statement = api.client.get("/fhir/metadata").get_json()
     [patient, _] = statement["rest"][0]["resource"]
-    assert {o["name"] for o in patient["operation"]} == {"sdh.s2s.invoke-export", "invoke-export"}
+    assert {o["name"] for o in patient["operation"]} == {
+        "sdh.s2s.invoke-export",
+        "invoke-export",
+        "invoke-bulk-export",
+    }
 
 
 def test_the_audit_is_told_without_the_member(api):
