@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from .attestation import attestation_gap
 from .audit import AuditLog
 from .bulk_match.request import read_bulk_request
 from .bulk_match.search import search_groups
@@ -82,6 +83,11 @@ class RespondingSettings:
     """The version of PDex that this payer speaks."""
     parameters_envelope: bool = False
     """Whether a bulk match also answers with the Parameters envelope of 2.1.0 (pdex-138a)."""
+    require_attestation: bool = False
+    """Whether a request must attest enrollment by CoverageToLink (cms0057-attestation).
+
+    Off unless said: PDex has CoverageToLink as an option (pdex-145), HRex as a payer's duty.
+    """
     most_members: int = 10_000
     """How many members one bulk match may hold."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -198,7 +204,7 @@ class RespondingPayer:
         """Whether the consent submitted with a match is honoured, for the payer that asks."""
         if requester is None:
             return ConsentDecision(granted=False, reason="client-unknown")
-        return evaluate(
+        decision = evaluate(
             request.consent,
             member=str(request.patient.get("id")),
             requester=requester,
@@ -206,6 +212,10 @@ class RespondingPayer:
             now=self.clock.now(),
             segmented=self.settings.scope.segmented,
         )
+        if not (decision.granted and self.settings.require_attestation):
+            return decision
+        gap = attestation_gap(request.coverage_to_link, requester, self.clock.now())
+        return ConsentDecision(granted=False, reason=gap) if gap else decision
 
     def identify(self, members: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The business identifier this payer knows each of its members by."""

@@ -245,3 +245,18 @@ def test_a_group_is_found_read_and_kept_from_everybody_else(node, caller):
     node.issue(other.get(f"Group/{ident}"), 404)
     node.issue(other.get(f"Group/{ident}/_history"), 404)
     node.issue(other.kick_off(f"Group/{ident}/$export"), 404)
+
+
+def test_a_payer_that_wants_an_attestation_takes_no_request_without(new_node):
+    node = new_node()
+    object.__setattr__(node.payer.settings, "require_attestation", True)
+    caller = node.caller()
+    attested = bundle(caller, "unique")
+    bare = bundle(caller, "every-claim")
+    bare["part"] = [p for p in bare["part"] if p["name"] != "CoverageToLink"]
+    _, _, groups = result(caller, body(attested, bare))
+    assert list(entries(groups["match"])) == ["submitted-unique"]
+    assert list(entries(groups["consentconstraint"])) == ["submitted-every-claim"]
+    content = caller.match_body("every-claim")
+    content["parameter"] = [p for p in content["parameter"] if p["name"] != "CoverageToLink"]
+    node.issue(caller.send_match(content), 422, "suppressed")
