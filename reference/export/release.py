@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -130,16 +130,15 @@ class Releases:
 
     def _suspects(self, member: str, hidden: set[Key], pointed_at: set[Key]) -> set[Key]:
         """What is named by the hidden records of a member and by no other."""
-        suspects = pointed_at & {
-            key for row in self.repository.by_keys(sorted(hidden)) for key in _named_in(row.body)
-        }
+        left = {f"{kind}/{ident}".encode(): (kind, ident) for kind, ident in pointed_at}
         with closing(self.repository.rows(Selection(member))) as rows:
-            for row in rows if suspects else ():
+            for row in rows if left else ():
                 if row.key not in hidden:
-                    suspects = {k for k in suspects if f"{k[0]}/{k[1]}".encode() not in row.body}
-                if not suspects:
-                    break
-        return suspects
+                    left = {name: key for name, key in left.items() if name not in row.body}
+                if not left:
+                    return set()
+        named = self.repository.by_keys(sorted(hidden)) if left else ()
+        return set(left.values()) & {key for row in named for key in _named_in(row.body, left)}
 
     def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:
         keys: list[Key] = sorted(
@@ -157,7 +156,11 @@ class Releases:
         ]
 
 
-def _named_in(body: bytes) -> Iterator[Key]:
+def _named_in(body: bytes, names: Iterable[bytes]) -> Iterator[Key]:
+    """What a resource refers to; nothing, unread, when it holds none of the names."""
+    # An escape may spell any name.
+    if b"\\" not in body and not any(name in body for name in names):
+        return
     for reference in references_in(json.read(body)):
         key = split_reference(reference)
         if key:

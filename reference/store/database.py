@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -33,7 +33,7 @@ def open_database(url: str) -> Engine:
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
     try:
         parsed = make_url(url)
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        engine = create_engine(parsed, **_pooling(parsed))
     except (ArgumentError, NoSuchModuleError) as error:
         raise SettingsError(
             "The database URL cannot be read. Give sqlite:///FILE or postgresql://USER@HOST/NAME."
@@ -46,6 +46,14 @@ def open_database(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
     return engine
+
+
+def _pooling(url: URL) -> dict[str, Any]:
+    embedded = url.get_backend_name() == "sqlite"
+    if embedded and url.database in (None, "", ":memory:"):
+        return {}  # one connection, or each would have a database of its own
+    # The connection used last comes first, so that not every one of them fills its cache.
+    return {"pool_use_lifo": True, "pool_pre_ping": not embedded}
 
 
 def open_data_dir(data_dir: Path, name: str) -> Engine:

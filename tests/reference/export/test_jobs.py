@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from payer_exchange.reference.export import jobs as jobs_module
 from payer_exchange.reference.export.jobs import (
     COMPLETE,
     EXPORT,
@@ -241,3 +242,25 @@ def test_what_was_submitted_is_there_for_the_work_and_gone_after_it(world):
     world.done()
     assert seen == [b"one member a line"]
     assert not world.jobs.submitted(started).exists()
+
+
+def test_a_job_deleted_by_another_process_stops_in_the_middle_of_its_writing(world, monkeypatch):
+    monkeypatch.setattr(jobs_module, "_LOOK_AFTER_S", 0.0)
+    elsewhere, written, ended = world.start(), [], []
+
+    def work(job, writer, progress):
+        elsewhere.remove(job)
+        try:
+            for number in range(10):
+                writer.write("Goal", b"x" * 300_000)
+                written.append(number)
+        except JobCancelled:
+            ended.append(True)
+            raise
+        return {}
+
+    world.work = work
+    started = world.jobs.start("c", "r", {})
+    world.done()
+    assert (written, ended) == ([], [True])
+    assert not (world.folder / "exports" / started.id).exists()
