@@ -215,14 +215,22 @@ def _free_port() -> int:
 
 
 def _await_port(port: int) -> None:
-    for _ in range(600):
+    def answers() -> bool:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
-            time.sleep(0.1)
-        else:
+            return False
+        return True
+
+    _await(answers, "answer")
+
+
+def _await(ready: Callable[[], Any], what: str) -> None:
+    for _ in range(3000):
+        if ready():
             return
-    raise SystemExit("The server did not answer within a minute.")
+        time.sleep(0.1)
+    raise SystemExit(f"The server did not {what} within five minutes.")
 
 
 # A payer of ours to measure.
@@ -239,6 +247,7 @@ def own_payer(load: Path, folder: Path, server: str) -> Iterator[Asked]:
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
+        _await(lambda: config.is_file() and config.stat().st_size, "start")
         _await_port(port)
         _match_all(folder)
         yield from_config(config, Asked("", "Patient/$export", None, "system/*.rs",

@@ -19,8 +19,11 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     exists,
+    inspect,
     or_,
 )
+
+from ..errors import SettingsError
 
 METADATA = MetaData()
 
@@ -84,8 +87,17 @@ Key = tuple[str, str]
 
 
 def create_tables(engine: Engine) -> None:
-    """Make the tables that are missing."""
+    """Make the tables that are missing.
+
+    Raises SettingsError for a database of an earlier version, whose tables have not all columns.
+    """
     METADATA.create_all(engine)
+    found = {column["name"] for column in inspect(engine).get_columns(RESOURCE.name)}
+    if not found >= {column.name for column in RESOURCE.columns}:
+        raise SettingsError(
+            "The database was filled by an earlier version. Fill a new one: give another "
+            "--data-dir or --database."
+        )
 
 
 def key_condition(table: Table, keys: Sequence[Key]) -> Any:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from payer_exchange.reference.errors import RecordRejected
+from payer_exchange.reference.errors import RecordRejected, SettingsError
 from payer_exchange.reference.store.database import open_database
 from payer_exchange.reference.store.facts import stored_line
 from payer_exchange.reference.store.repository import Repository, Selection, sortable
+from payer_exchange.reference.store.scan import (
+    AS_STORED,
+    STRIPPED,
+    UNDECIDED,
+    ScanRequest,
+    last_seq,
+)
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 
@@ -144,6 +152,67 @@ def test_a_binary_joins_the_member_whose_document_names_it(repository):
     assert repository.compartments_of([("Binary", "b"), ("Binary", "none")]) == {
         ("Binary", "b"): "a"
     }
+
+
+def test_a_database_of_an_earlier_version_is_refused_in_words(tmp_path):
+    engine = open_database(f"sqlite:///{tmp_path / 'old.sqlite'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE resource (seq INTEGER PRIMARY KEY, compartment TEXT, type TEXT, id TEXT,"
+            " version INTEGER, last_updated TEXT, service_date TEXT, marks TEXT, body BLOB)"
+        )
+    with pytest.raises(SettingsError, match="earlier version"):
+        Repository(engine)
+    engine.dispose()
+
+
+def scanned(repository, **changes):
+    asked = ScanRequest(**{"compartments": ["a", "b"], **changes})
+    return [(f"{kind}/{ident}", state, body) for _, kind, ident, *_, state, body in
+            repository.scan(asked)]  # fmt: skip
+
+
+def test_a_scan_brings_what_leaves_by_compartment_and_type(repository):
+    claims = [
+        replace(made("Coverage", f"{n}", beneficiary=ref("Patient/a")), released=released)
+        for n, released in (("whole", b""), ("less", b"{}"), ("unseen", None))
+    ]
+    repository.put_many([own("2", patient="b"), *claims, own("1"), own("0"), own("3", patient="c")])
+    bodies = {r.id: r.body for r in repository.rows(Selection())}
+    expected = [
+        ("Coverage/whole", AS_STORED, bodies["whole"]),
+        ("Coverage/less", STRIPPED, b"{}"),
+        ("Coverage/unseen", UNDECIDED, bodies["unseen"]),
+        *((f"Observation/{n}", AS_STORED, bodies[n]) for n in ("1", "0", "2")),
+    ]
+    assert scanned(repository, stripped=["Coverage"]) == expected
+    plain = [(key, AS_STORED, bodies[key.split("/")[1]]) for key, *_ in expected]
+    assert scanned(repository) == plain
+    assert scanned(repository, types=["Observation"], compartments=["a"]) == plain[3:5]
+    # What is put again has come later than the bound, though it was the last one.
+    bound = last_seq(repository._engine)
+    repository.put_many([own("3", patient="a")])
+    assert last_seq(repository._engine) > bound
+    assert scanned(repository, bound=bound) == plain
+
+
+def test_what_was_taken_out_is_remembered_by_compartment_and_time(repository):
+    repository.put_many([own("1"), own("2"), own("3", patient="b"), made("Goal", "g")])
+    repository.forget([("Observation", "1"), ("Goal", "g"), ("Observation", "none")])
+    repository.put_many([own("2", patient="b")])
+    now = datetime.now(UTC)
+    hour = timedelta(hours=1)
+
+    def gone(*compartments, since=now - hour, until=now + hour):
+        found = repository.deleted(compartments, since, until)
+        return [(t.compartment, t.type, t.id) for t in found]
+
+    assert gone("a", "b") == [("a", "Observation", "1"), ("a", "Observation", "2")]
+    assert gone("b") == []
+    assert gone("a", since=now + hour, until=now + 2 * hour) == []
+    assert gone("a", until=now - hour, since=now - 2 * hour) == []
+    repository.put_many([own("1")])
+    assert gone("a", "b") == [("a", "Observation", "2")]
 
 
 def test_many_keys_and_forgetting(repository):
