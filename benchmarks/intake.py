@@ -54,19 +54,21 @@ def measured(folder: Path, members: int, group: int, workers: int) -> dict[str, 
         IntakeSettings("own", TAG_SYSTEM, "binary"), workers=workers,
     )  # fmt: skip
     taken, bare, lines, size = {"archived": 0.0, "stored": 0.0, "linked": 0.0}, 0.0, 0, 0
-    peaks = []
+    peaks, cpu = [], []
     for start in range(0, members, group):
         part = export(folder / f"part-{start}", range(start, min(start + group, members)))
         repository.put_many(local_patients(part.members))
         bare += yardstick(folder, part)
+        busy = time.process_time()
         for stage, seconds in take_in(intake, part, folder / f"part-{start}"):
             taken[stage] += seconds
+        cpu.append(time.process_time() - busy)
         lines += sum(file.lines for file in part.files)
         size += sum((folder / f"part-{start}" / f.name).stat().st_size for f in part.files)
         Staging(folder / f"part-{start}").discard()
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     intake.close()
-    spent = sum(taken.values())
+    spent, worked = sum(taken.values()), sum(cpu)
     return {
         "benchmark": "intake",
         "members": members,
@@ -76,6 +78,7 @@ def measured(folder: Path, members: int, group: int, workers: int) -> dict[str, 
         "mb": round(size / 1e6),
         "resources_per_s": round(lines / spent),
         "resources_per_s_without_archive": round(lines / (spent - taken["archived"])),
+        "resources_per_cpu_s_of_the_writer": round(lines / worked),
         "seconds": {stage: round(seconds, 2) for stage, seconds in taken.items()},
         "yardstick_inserts_per_s": round(lines / bare),
         "ratio_to_yardstick": round(bare / spent, 3),

@@ -39,7 +39,8 @@ LINKED_ELSEWHERE = (
     "The matched member's records are linked to another local member already. "
     "Clear up which of the two it is before asking again."
 )
-_JOB = 1000
+# Lines to a worker at a time, and lines to a transaction.
+_JOB, _TRANSACTION = 1_000, 10_000
 Refuse = Callable[[Mapping[str, str]], None]
 
 
@@ -156,11 +157,10 @@ class BulkIntake:
         part = replace(part, refused=frozenset((*refused, *_gone(found))))
         path = _written(part, folder)
         with quick_store(self.ledger.engine) as quick:
-            for number, file in enumerate(found.outputs):
-                jobs = _good_lines(path, folder, file, sorting.lines[number], part.refused)
-                for lines in self._crew.each(local_lines, jobs):
-                    self._keep(found, file, lines, quick)
-                self._turn_away(found, file, folder, sorting, number)
+            for some in _gathered(self._made_local(found, folder, sorting, path, part)):
+                self._keep(found, some, quick)
+        for number, file in enumerate(found.outputs):
+            self._turn_away(found, file, folder, sorting, number)
         self._forget_deleted(found, folder)
 
     def sort(self, found: BulkRetrieved, folder: Path) -> tuple[Sorting, Part]:
@@ -229,12 +229,22 @@ class BulkIntake:
                 refused[number] = LINKED_ELSEWHERE
         return refused
 
+    def _made_local(
+        self, found: BulkRetrieved, folder: Path, sorting: Sorting, path: Path, part: Part
+    ) -> Iterator[tuple[str, list[LocalLine]]]:
+        """The good lines of all files, a few at a time, with the document they are archived in."""
+        for number, file in enumerate(found.outputs):
+            jobs = _good_lines(path, folder, file, sorting.lines[number], part.refused)
+            document = document_id(found.batch_id, file)
+            for lines in self._crew.each(local_lines, jobs):
+                yield document, lines
+
     def _keep(
-        self, found: BulkRetrieved, file: StagedFile, lines: list[LocalLine], store: QuickStore
+        self, found: BulkRetrieved, some: list[tuple[str, list[LocalLine]]], store: QuickStore
     ) -> None:
         """Write down and store a portion; the ledger first, so that all of it can be taken back."""
-        document = document_id(found.batch_id, file)
-        entries = [_entry(found, line, document) for line in lines]
+        entries = [_entry(found, line, document) for document, lines in some for line in lines]
+        lines = [line for _, lines in some for line in lines]
         present = self._present([(line.type, line.local_id) for line in lines], bodies=True)
         new = [x for x in lines if _body(present.get((x.type, x.local_id))) != x.body]
         rows = chain(self._rows(new, present), self._vouchers(lines, new, found.organization_id))
@@ -308,6 +318,26 @@ class BulkIntake:
                 vouchers = [("Provenance", provenance_id(*key)) for key in own]
                 self._repository.forget([*own, *vouchers])
                 self._ledger.drop(own)
+
+
+def _gathered(
+    answers: Iterable[tuple[str, list[LocalLine]]],
+) -> Iterator[list[tuple[str, list[LocalLine]]]]:
+    """Portions for one transaction each.
+
+    Their keys are hashes and touch pages all over the indexes, so that few large transactions
+    write far less than many small ones.
+    """
+    found: list[tuple[str, list[LocalLine]]] = []
+    held = 0
+    for answer in answers:
+        found.append(answer)
+        held += len(answer[1])
+        if held >= _TRANSACTION:
+            yield found
+            found, held = [], 0
+    if found:
+        yield found
 
 
 def _all_lines(path: Path, folder: Path, file: StagedFile) -> Iterator[Job]:

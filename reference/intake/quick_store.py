@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select
@@ -19,6 +20,7 @@ from ..store.tables import OUTWARD, RESOURCE, SHARED_REFERENCE, TOMBSTONE
 from .ledger import IMPORTED
 
 _COLUMNS = ("compartment", "type", "id", "version", "last_updated", "service_date", "marks", "body")
+_FIELDS = attrgetter(*_COLUMNS)
 # Pages of 4 KiB in the write-ahead log before it is moved: 128 MiB, instead of 4.
 _SELDOM, _USUAL = 32_768, 1_000
 
@@ -37,7 +39,7 @@ class QuickStore:
         """Write down received lines and store new resources, all of it or nothing."""
         outward = {(r.compartment, *k) for r in new if r.compartment for k in r.references}
         shared = {(r.type, r.id, *k) for r in new if not r.compartment for k in r.references}
-        rows = sorted(map(_row, new))
+        rows = sorted(map(_FIELDS, new))
         with self._connection.begin():
             for statement, values in (
                 (_LEDGER, entries), (_RESOURCE, rows), (_OUTWARD, sorted(outward)),
@@ -65,10 +67,6 @@ def quick_store(engine: Engine) -> Iterator[QuickStore]:
 def _checkpoint_at(connection: Connection, pages: int) -> None:
     connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={pages}")
     connection.rollback()
-
-
-def _row(resource: Stored) -> tuple[Any, ...]:
-    return tuple(getattr(resource, name) for name in _COLUMNS)
 
 
 def _statement(table: Table, columns: Sequence[str], *, keep: bool) -> str:
