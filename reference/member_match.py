@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import BadRequest
+from .fhir import json
 from .fhir.dates import moment_range
 from .fhir.hrex import HREX_TEMP, V2_0203
 from .fhir.parameters import Parameter, by_name, make_parameters, parameters_of, required
@@ -199,21 +200,38 @@ def _check_local(reference: Any, member: str, where: str) -> None:
 
 
 def _check_lengths(value: Any, where: str) -> None:
-    stack = [value]
-    while stack:
-        found = stack.pop()
-        if isinstance(found, str) and len(found) > _MAX_TEXT:
-            raise BadRequest(
-                f"A text in {where} is longer than {_MAX_TEXT} characters.",
-                status=422,
-                code="too-long",
-                expression=where,
-            )
-        if isinstance(found, Mapping):
-            # Narrative may be long and plays no part in a match.
-            stack.extend(child for key, child in found.items() if key != "div")
-        elif isinstance(found, list):
-            stack.extend(found)
+    if _holds_too_long(value, json.MAX_DEPTH):
+        raise BadRequest(
+            f"A text in {where} is longer than {_MAX_TEXT} characters, or it is nested deeper "
+            f"than {json.MAX_DEPTH} levels.",
+            status=422,
+            code="too-long",
+            expression=where,
+        )
+
+
+def _holds_too_long(value: Any, levels: int) -> bool:
+    """Whether a text is too long, or anything is nested deeper than so many levels."""
+    # By exact type: an abstract one would cost more than all the rest of the check.
+    kind = type(value)
+    if kind is str:
+        return len(value) > _MAX_TEXT
+    if kind is dict:
+        # Narrative may be long and plays no part in a match.
+        children = [child for name, child in value.items() if name != "div"]
+    elif kind is list:
+        children = value
+    else:
+        return False
+    if not levels:
+        return True
+    for child in children:
+        if type(child) is str:
+            if len(child) > _MAX_TEXT:
+                return True
+        elif _holds_too_long(child, levels - 1):
+            return True
+    return False
 
 
 def _text(value: Any) -> bool:

@@ -246,9 +246,10 @@ class RespondingPayer:
         is none (pdex-148, pdex-398), 429 with too many jobs.
         """
         self._require_scope(grant, *BULK_MATCH_SCOPES.values())
-        read_bulk_request(json.read_object(body), self.settings.most_members)
+        request = read_bulk_request(json.read_large_object(body), self.settings.most_members)
         self.exports.check_room(grant.client_id)
-        return self.jobs.start(grant.client_id, request_url, {}, kind=BULK_MATCH, submitted=body)
+        return self.jobs.start(grant.client_id, request_url, {}, kind=BULK_MATCH,
+                               submitted=request.kept())  # fmt: skip
 
     def group(self, grant: Grant, ident: str) -> StoredGroup:
         """The client's own matched Group (pdex-161, pdex-163).
@@ -321,7 +322,7 @@ class RespondingPayer:
         settings = self.settings
         work = BulkMatchWork(
             BulkMatchSettings(settings.identity, settings.fhir_base, settings.pdex_version,
-                              settings.parameters_envelope, settings.most_members),
+                              settings.parameters_envelope),
             decide=self.match,
             judge=self.judge_consent,
             identify=self.identify,

@@ -1,17 +1,21 @@
 """The bulk request's own shape: MemberBundles, told apart from what is wrong inside one of them.
 
 What breaks the shape refuses the request; what is wrong with one member's resources is that
-member's affair and fails nobody else (pdex-154a).
+member's affair and fails nobody else (pdex-154a). A request that is taken is kept member by
+member, so that the work on it holds one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import BadRequest
 from ..fhir import json
+from ..fhir.ndjson import file_lines
 from ..fhir.outcome import issue
 from ..fhir.parameters import Parameter, parameters_of
 from ..fhir.references import is_id
@@ -35,16 +39,47 @@ class MemberBundle:
 
 @dataclass(frozen=True, slots=True)
 class BulkMatchRequest:
-    """The members of one request in their order, and what was left out of account."""
+    """A request whose shape is right: its members as lines, and what was left out of account."""
 
-    bundles: tuple[MemberBundle, ...]
+    lines: tuple[bytes, ...]
+    repeated: frozenset[str]
+    """The ids of Patients that were submitted with several coverages (pdex-153)."""
     ignored: tuple[dict[str, Any], ...] = ()
 
-    @property
-    def repeated(self) -> frozenset[str]:
-        """The ids of Patients that were submitted with several coverages (pdex-153)."""
-        seen: set[str] = set()
-        return frozenset(b.patient_id for b in self.bundles if _seen(b.patient_id, seen))
+    def kept(self) -> bytes:
+        """The request as it is kept for the work: a head, then one member a line."""
+        head = {"repeated": sorted(self.repeated), "ignored": list(self.ignored),
+                "members": len(self.lines)}  # fmt: skip
+        return b"\n".join((json.write(head), *self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRequest:
+    """What `BulkMatchRequest.kept` wrote, read again member by member."""
+
+    path: Path
+    members: int
+    repeated: frozenset[str]
+    ignored: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> KeptRequest:
+        """The head of a kept request."""
+        head = json.read(next(iter(file_lines(path))))
+        return cls(path, head["members"], frozenset(head["repeated"]), tuple(head["ignored"]))
+
+    def bundles(self) -> Iterator[MemberBundle]:
+        """Each member in the order submitted, checked against the HRex profiles."""
+        lines = file_lines(self.path)
+        next(lines)
+        for index, line in enumerate(lines):
+            where = f"Parameters.parameter[{index}]"
+            parts = [
+                Parameter(part["name"], part, f"{where}.part[{number}]")
+                for number, part in enumerate(json.read_many(line))
+            ]
+            request = request_of(parts, where)
+            yield MemberBundle(request, _fault(request, where))
 
 
 def read_bulk_request(body: Mapping[str, Any], most: int) -> BulkMatchRequest:
@@ -62,23 +97,54 @@ def read_bulk_request(body: Mapping[str, Any], most: int) -> BulkMatchRequest:
     if len(members) > most:
         raise BadRequest(f"The request has more than {most} members. Send them in several.",
                          status=413, code="too-costly")  # fmt: skip
-    bundles = tuple(_bundle(parameter) for parameter in members)
-    _check_distinct(bundles)
-    others = [p for p in found if p.name != MEMBER_BUNDLE]
-    return BulkMatchRequest(bundles, tuple(_left_out(others, members)))
+    ignored = [p.expression for p in found if p.name != MEMBER_BUNDLE]
+    bundles = [_bundle(parameter, ignored) for parameter in members]
+    repeated = _repeated(bundles)
+    lines = tuple(json.write(parts) for _, parts in bundles)
+    return BulkMatchRequest(lines, repeated, tuple(map(_left_out, ignored)))
 
 
-def _bundle(parameter: Parameter) -> MemberBundle:
+_Bundle = tuple[MemberMatchRequest, list[Mapping[str, Any]]]
+
+
+def _bundle(parameter: Parameter, ignored: list[str]) -> _Bundle:
+    """A member's request and its parts; what the operation does not know is noted."""
     try:
-        parts = [p for p in parameter.parts() if p.name in PARAMETER_NAMES]
-        request = request_of(parts, parameter.expression)
+        parts = parameter.parts()
+        ignored += [p.expression for p in parts if p.name not in PARAMETER_NAMES]
+        known = [p for p in parts if p.name in PARAMETER_NAMES]
+        request = request_of(known, parameter.expression)
     except BadRequest as error:
         error.status = 422
         raise
     if not is_id(request.patient.get("id")):
         raise BadRequest("MemberPatient needs an id: the answer is correlated by it.", status=422,
                          code="required", expression=f"{parameter.expression}.part")  # fmt: skip
-    return MemberBundle(request, _fault(request, parameter.expression))
+    return request, [p.content for p in known]
+
+
+def _repeated(bundles: Iterable[_Bundle]) -> frozenset[str]:
+    """The ids that stand several times, each for one and the same Patient.
+
+    The contained id is the correlation key: raises BadRequest for one that stands for two people.
+    """
+    counts = Counter(str(request.patient["id"]) for request, _ in bundles)
+    repeated = frozenset(ident for ident, count in counts.items() if count > 1)
+    patients: dict[str, bytes] = {}
+    for index, (request, _) in enumerate(bundles if repeated else ()):
+        ident = str(request.patient["id"])
+        if ident not in repeated:
+            continue
+        patient = json.write(request.patient)
+        if patients.setdefault(ident, patient) != patient:
+            raise BadRequest(
+                "Two MemberBundles hold different Patients with the same id. "
+                "Give each submitted Patient an id of its own.",
+                status=422,
+                code="duplicate",
+                expression=f"Parameters.parameter[{index}]",
+            )
+    return repeated
 
 
 def _fault(request: MemberMatchRequest, expression: str) -> dict[str, Any] | None:
@@ -91,31 +157,6 @@ def _fault(request: MemberMatchRequest, expression: str) -> dict[str, Any] | Non
     return None
 
 
-def _check_distinct(bundles: tuple[MemberBundle, ...]) -> None:
-    """The contained id is the correlation key: one id, one Patient."""
-    patients: dict[str, bytes] = {}
-    for index, bundle in enumerate(bundles):
-        patient = json.write(bundle.request.patient)
-        if patients.setdefault(bundle.patient_id, patient) != patient:
-            raise BadRequest(
-                "Two MemberBundles hold different Patients with the same id. "
-                "Give each submitted Patient an id of its own.",
-                status=422,
-                code="duplicate",
-                expression=f"Parameters.parameter[{index}]",
-            )
-
-
-def _left_out(others: list[Parameter], members: list[Parameter]) -> Iterator[dict[str, Any]]:
-    parts = (part for member in members for part in member.parts())
-    for parameter in (*others, *(p for p in parts if p.name not in PARAMETER_NAMES)):
-        yield issue("A parameter that the operation does not know was left out of account.",
-                    code="informational", severity="information",
-                    expression=parameter.expression)  # fmt: skip
-
-
-def _seen(ident: str, seen: set[str]) -> bool:
-    if ident in seen:
-        return True
-    seen.add(ident)
-    return False
+def _left_out(expression: str) -> dict[str, Any]:
+    return issue("A parameter that the operation does not know was left out of account.",
+                 code="informational", severity="information", expression=expression)  # fmt: skip

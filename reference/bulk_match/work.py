@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..matching import Decision, Outcome
 from ..member_match import MemberMatchRequest
 from ..parties import PayerIdentity
 from .groups import Bucket, GroupHead, with_members
-from .request import BulkMatchRequest, MemberBundle, read_bulk_request
+from .request import KeptRequest, MemberBundle
 from .store import MatchGroups
 
 _REPORT_EVERY = 200
@@ -37,7 +37,6 @@ class BulkMatchSettings:
     fhir_base: str
     version: str = NEWEST
     envelope: bool = False
-    most: int = 10_000
 
     @property
     def answers_with_groups(self) -> bool:
@@ -73,15 +72,14 @@ class BulkMatchWork:
         self, job: Job, writer: NdjsonWriter, progress: Callable[[str], None]
     ) -> Mapping[str, Any]:
         """Write the Groups and keep the matched one; returns how many members went where."""
-        body = json.read_exact(self.submitted(job).read_bytes())
-        request = read_bulk_request(body, self.settings.most)
-        sorted_ = _Sorted()
+        request = KeptRequest.read(self.submitted(job))
+        sorted_ = _Sorted(problems=list(request.ignored))
         requester = self.requester_of(job.client_id)
-        for index, bundle in enumerate(request.bundles):
+        for index, bundle in enumerate(request.bundles()):
             self._sort(bundle, job.client_id, requester, request.repeated, sorted_)
             if index % _REPORT_EVERY == 0:
-                progress(f"{index} of {len(request.bundles)} members")
-        self._write_groups(job, request, requester, sorted_, writer)
+                progress(f"{index} of {request.members} members")
+        self._write_groups(job, requester, sorted_, writer)
         details = {"counts": dict(sorted_.reasons)}
         self.audit.record("member-match", "bulk", "complete", exchange=job.id,
                           client=job.client_id, details=details)  # fmt: skip
@@ -97,7 +95,9 @@ class BulkMatchWork:
     ) -> None:
         """Put one member into one bucket; no reason is told but in the audit (pdex-154c)."""
         code, member, reason = NO_MATCH, None, "request-not-conformant"
-        if bundle.fault is None:
+        if bundle.fault:
+            sorted_.problems.append(bundle.fault)
+        else:
             decision = self.decide(bundle.request, client_id)
             member, reason = decision.member_key, decision.reason
             if decision.outcome is Outcome.MATCH and member is not None:
@@ -114,7 +114,6 @@ class BulkMatchWork:
     def _write_groups(
         self,
         job: Job,
-        request: BulkMatchRequest,
         requester: PayerIdentity | None,
         sorted_: _Sorted,
         writer: NdjsonWriter,
@@ -131,7 +130,7 @@ class BulkMatchWork:
             entries.append({"name": ENVELOPE[code], "resource": group})
         if self.settings.answers_with_envelope:
             writer.write("Parameters", json.write(make_parameters(entries)))
-        for problem in _problems(request):
+        for problem in sorted_.problems:
             writer.write("OperationOutcome", json.write(outcome_of([problem])))
         self._keep(job, sorted_, entries[0]["resource"], self._head(job, MATCH, requester))
 
@@ -159,8 +158,9 @@ class BulkMatchWork:
 
 @dataclass(slots=True)
 class _Sorted:
-    """The members of one request as they were sorted."""
+    """The members of one request as they were sorted, and what was wrong with any of them."""
 
+    problems: list[dict[str, Any]]
     buckets: dict[str, Bucket] = field(
         default_factory=lambda: {c: Bucket(c) for c in (MATCH, NO_MATCH, CONSENT_CONSTRAINT)}
     )
@@ -171,8 +171,3 @@ class _Sorted:
 def group_id(job_id: str, code: str) -> str:
     """A Group's id: as unguessable as the job's, and the same when a job is done again."""
     return hashlib.sha256(f"{job_id}/{code}".encode()).hexdigest()[:32]
-
-
-def _problems(request: BulkMatchRequest) -> Iterator[dict[str, Any]]:
-    yield from (bundle.fault for bundle in request.bundles if bundle.fault)
-    yield from request.ignored
