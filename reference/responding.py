@@ -246,10 +246,13 @@ class RespondingPayer:
         is none (pdex-148, pdex-398), 429 with too many jobs.
         """
         self._require_scope(grant, *BULK_MATCH_SCOPES.values())
-        request = read_bulk_request(json.read_large_object(body), self.settings.most_members)
+        with json.without_collection():
+            found = json.read_large_object(body)
+            kept = read_bulk_request(found, self.settings.most_members).kept()
+            del found
         self.exports.check_room(grant.client_id)
         return self.jobs.start(grant.client_id, request_url, {}, kind=BULK_MATCH,
-                               submitted=request.kept())  # fmt: skip
+                               submitted=kept)  # fmt: skip
 
     def group(self, grant: Grant, ident: str) -> StoredGroup:
         """The client's own matched Group (pdex-161, pdex-163).

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from ..fhir import json
 from ..fhir.pdex import (
     MATCH,
     MATCH_GROUP,
@@ -28,22 +29,26 @@ _FORBIDDEN_META = frozenset({"lastUpdated", "security", "versionId"})
 
 @dataclass(slots=True)
 class Bucket:
-    """One Group in the making: entries and the contained resources they point at."""
+    """One Group in the making: entries and the contained resources they point at, as JSON.
+
+    As bytes each is one object in memory; as parsed values it would be some hundred.
+    """
 
     code: str
-    members: list[dict[str, Any]] = field(default_factory=list)
-    contained: dict[str, dict[str, Any]] = field(default_factory=dict)
+    members: list[bytes] = field(default_factory=list)
+    contained: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, bundle: MemberBundle, member: str | None, *, with_coverage: bool) -> None:
         """Add one submitted member; `member` is this payer's own Patient where it is told."""
         patient = bundle.patient_id
         if patient not in self.contained:
-            self.contained[patient] = as_contained(bundle.request.patient)
+            self.contained[patient] = json.write(as_contained(bundle.request.patient))
         extensions = [_extension(SUBMITTED_PATIENT, patient)]
         if with_coverage:
             extensions.append(_extension(SUBMITTED_COVERAGE, self._keep_coverage(bundle)))
         reference = f"Patient/{member}" if member else f"#{patient}"
-        self.members.append({"entity": {"extension": extensions, "reference": reference}})
+        entry = {"entity": {"extension": extensions, "reference": reference}}
+        self.members.append(json.write(entry))
 
     def _keep_coverage(self, bundle: MemberBundle) -> str:
         """The contained id of the submitted CoverageToMatch; its own unless that is taken."""
@@ -53,7 +58,7 @@ class Bucket:
         while ident in self.contained:
             count += 1
             ident = f"{own}-{count}"
-        self.contained[ident] = {**coverage, "id": ident}
+        self.contained[ident] = json.write({**coverage, "id": ident})
         return ident
 
 
@@ -98,8 +103,8 @@ def with_members(head: Mapping[str, Any], bucket: Bucket) -> dict[str, Any]:
     found = dict(head)
     found["quantity"] = len(bucket.members)
     if bucket.members:
-        found["contained"] = list(bucket.contained.values())
-        found["member"] = bucket.members
+        found["contained"] = [json.verbatim(body) for body in bucket.contained.values()]
+        found["member"] = [json.verbatim(body) for body in bucket.members]
     return found
 
 

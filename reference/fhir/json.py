@@ -53,6 +53,11 @@ def write(value: Any) -> bytes:
     return orjson.dumps(value)
 
 
+def verbatim(body: bytes) -> Any:
+    """A part of a value that `write` puts in as it is: JSON already."""
+    return orjson.Fragment(body)
+
+
 def _verbatim_number(text: str) -> orjson.Fragment:
     return orjson.Fragment(text.encode())
 
@@ -68,8 +73,7 @@ def read_large_object(body: bytes) -> dict[str, Any]:
     Of a key that stands twice the last counts.
     """
     try:
-        with _without_collection():
-            value = read_many(body)
+        value = read_many(body)
         if b"\\u" in body:
             _check_text(value)
     except ValueError as error:  # broken JSON or UTF-8, or a character that is none
@@ -78,8 +82,8 @@ def read_large_object(body: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _without_collection() -> Iterator[None]:
-    """Garbage is not looked for meanwhile: everything a parser makes is still in use."""
+def without_collection() -> Iterator[None]:
+    """Garbage is not looked for meanwhile, where all that is made stays in use to the end."""
     global _parsing  # noqa: PLW0603 - the collector is the process's own, too
     with _collector:
         _parsing += 1
