@@ -74,11 +74,13 @@ class KeptRequest:
         next(lines)
         for index, line in enumerate(lines):
             where = f"Parameters.parameter[{index}]"
-            parts = [
-                Parameter(part["name"], part, f"{where}.part[{number}]")
-                for number, part in enumerate(json.read_many(line))
-            ]
-            request = request_of(parts, where)
+            parts = {part["name"]: part["resource"] for part in json.read_many(line)}
+            request = MemberMatchRequest(
+                parts["MemberPatient"],
+                parts["CoverageToMatch"],
+                parts.get("CoverageToLink"),
+                parts["Consent"],
+            )
             yield MemberBundle(request, _fault(request, where))
 
 

@@ -27,7 +27,7 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ROUND_UP = bytes.maketrans(b"{}", b"[]")
 # A number that is no short integer; inside a string it is mistaken for one, which only costs time.
-_MAY_HOLD_DECIMALS = re.compile(rb"[:\[,]\s*-?(?:\d+[.eE]|\d{18})")
+_MAY_HOLD_DECIMALS = re.compile(rb"[:\[,]\s*+-?\d(?:\d*+[.eE]|\d{17})")
 _collector, _parsing = threading.Lock(), 0
 # Characters that no FHIR string may hold and no database takes: NUL, and halves of a pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
