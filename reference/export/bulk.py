@@ -1,25 +1,27 @@
 """The releases of many members at once: stored bytes, filtered and passed on.
 
-What leaves is what `Releases` lets leave of each member; here it is read in one pass a batch.
+What leaves is what `Releases` lets leave of each member; here it is read in one pass a batch, and
+passed on by whole types of a member where all of them are decided alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 
 from ..fhir import json
+from ..store.groups import BIG, Group
 from ..store.repository import Key, Row
 from ..store.scan import STRIPPED, UNDECIDED, Scanned, ScanRequest
+from .files import NdjsonWriter
 from .provenance import target
 from .release import Releases
 from .request import Filters
 from .scope import Tally, without_money
 
-Write = Callable[[str, bytes], None]
 # So many shared resources are remembered before everything is forgotten: memory stays flat.
 _REMEMBERED = 20_000
 
@@ -66,64 +68,118 @@ class _Shared:
     reasons: dict[tuple[str, date], str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What one member was sent, as targets of a Provenance."""
+
+    targets: list[bytes] = field(default_factory=list)
+    any_left: bool = False
+    """Whether the scope let any of the member's own leave."""
+
+
 class BulkRelease:
     """Writes what leaves of members' records; shared resources once in all."""
 
     def __init__(
-        self, releases: Releases, asked: BulkRequest, write: Write, tally: Tally,
+        self, releases: Releases, asked: BulkRequest, writer: NdjsonWriter, tally: Tally,
         sent: NumberSet | None = None,
     ) -> None:  # fmt: skip
         self._releases = releases
         self._asked = asked
-        self._write = write
+        self._writer = writer
         self._tally = tally
         self.sent = sent or NumberSet()
         """The numbers of the shared resources that were written."""
         self._sharing = releases.repository.sharing()
         self._known: dict[Key, _Shared | None] = {}
-        self._reasons: dict[tuple[str, date], dict[tuple[str, str], str]] = {}
+        self._reasons: dict[tuple[str, str, str, date], str] = {}
 
     def members(
         self, policies: Mapping[str, str], today: date
     ) -> Iterator[tuple[str, list[bytes]]]:
         """Write the records of members; each member is told when written, with what it was sent.
 
-        The consent policy of each says what is sensitive. A member of whom nothing is stored is
-        not told.
+        The consent policy of each says what is sensitive. A member of whom nothing is stored may
+        be left out.
         """
-        asked, scope = self._asked, self._releases.scope
-        shared = self._shared(policies, today)
-        request = ScanRequest(
-            list(policies),
-            None if asked.types is None else sorted(asked.types),
-            asked.since,
-            asked.until,
-            asked.bound,
-            sorted(scope.stripped_types),
-        )
-        scanned = self._releases.repository.scan(request)
+        shared, joined = self._shared(policies, today), self._joinable(policies)
+        others = [member for member in policies if member not in joined]
+        scanned = self._releases.repository.scan(self._request(others)) if others else iter(())
         for member, rows in groupby(scanned, key=itemgetter(0)):
-            sent, any_left = self._own(rows, policies[member], today)
-            # What is referred to goes along with what refers to it, never alone.
-            if any_left:
-                sent += self._along(shared[member], policies[member], today)
-            yield member, sent
+            found = _Sent()
+            self._own(rows, policies[member], today, found)
+            yield member, self._with_shared(found, shared[member], policies[member], today)
+        for member, found in self._joined(joined, policies, today).items():
+            yield member, self._with_shared(found, shared[member], policies[member], today)
 
-    def _own(self, rows: Iterable[Scanned], policy: str, today: date) -> tuple[list[bytes], bool]:
-        """What was sent of one member's own resources, and whether the scope let any leave."""
-        scope, tally, filters = self._releases.scope, self._tally, self._asked.filters
-        write, released, reasons = self._write, tally.released, self._reasons_under(policy, today)
-        sent, any_left = [], False
+    def _request(self, members: Iterable[str]) -> ScanRequest:
+        asked = self._asked
+        types = None if asked.types is None else sorted(asked.types)
+        stripped = sorted(self._releases.scope.stripped_types)
+        return ScanRequest(
+            list(members), types, (), None, asked.since, asked.until, asked.bound, stripped
+        )
+
+    def _joinable(self, members: Iterable[str]) -> frozenset[str]:
+        """The members whose records can be passed on a type at a time."""
+        # In a window of years each resource has a date of its own to be looked at.
+        if self._releases.scope.years is not None:
+            return frozenset()
+        return frozenset(self._releases.repository.joinable(list(members)))
+
+    def _joined(
+        self, members: frozenset[str], policies: Mapping[str, str], today: date
+    ) -> dict[str, _Sent]:
+        """What was sent of each member's own: whole groups, and the rest one by one."""
+        found = {member: _Sent() for member in sorted(members)}
+        if not found:
+            return found
+        repository, request = self._releases.repository, self._request(found)
+        single = sorted({*BIG, *self._asked.filters})
+        left = {(kind, member) for kind in single for member in found}
+        for group in repository.groups(replace(request, but=single)):
+            member = group.compartment
+            if not self._pass_group(group, policies[member], today, found[member]):
+                left.add((group.type, member))
+        for member, rows in groupby(repository.scan(replace(request, pairs=left)), itemgetter(0)):
+            self._own(rows, policies[member], today, found[member])
+        return found
+
+    def _pass_group(self, group: Group, policy: str, today: date, found: _Sent) -> bool:
+        """Pass on a group of which all resources leave, or none for one reason; else do nothing."""
+        reasons = {
+            self._reason(group.compartment, group.type, marks, None, policy, today)
+            for marks in group.distinct_marks()
+        }
+        if len(reasons) > 1 or group.undecided or group.body.count(b"\n") != group.count - 1:
+            return False
+        [reason] = reasons
+        if reason:
+            self._tally.withheld[reason] += group.count
+            return True
+        self._tally.released[group.type] += group.count
+        if group.stripped:
+            self._tally.stripped[group.type] += group.stripped
+        self._writer.write_all(group.type, group.body, group.count)
+        found.any_left = True
+        found.targets += [target(group.type, ident) for ident in group.idents()]
+        return True
+
+    def _with_shared(self, found: _Sent, keys: list[Key], policy: str, today: date) -> list[bytes]:
+        # What is referred to goes along with what refers to it, never alone.
+        if found.any_left:
+            found.targets += self._along(keys, policy, today)
+        return found.targets
+
+    def _own(self, rows: Iterable[Scanned], policy: str, today: date, found: _Sent) -> None:
+        """Write one member's own resources, looking at each."""
+        tally, filters = self._tally, self._asked.filters
         for member, kind, ident, marks, served, state, body in rows:
-            reason = reasons.get((kind, marks))
-            if reason is None:
-                reason = scope.withheld(_facts(member, kind, ident, marks, served), policy, today)
-                if scope.years is None:
-                    reasons[kind, marks] = reason
+            reason = self._reason(member, kind, marks, served, policy, today)
             if reason:
                 tally.withheld[reason] += 1
                 continue
-            any_left = True
+            found.any_left = True
             if state == UNDECIDED:
                 leaving = without_money(body)
                 state, body = (STRIPPED, leaving) if leaving else (0, body)  # noqa: PLW2901
@@ -131,17 +187,21 @@ class BulkRelease:
                 continue
             if state:
                 tally.stripped[kind] += 1
-            released[kind] += 1
-            write(kind, body)
-            sent.append(target(kind, ident))
-        return sent, any_left
+            tally.released[kind] += 1
+            self._writer.write(kind, body)
+            found.targets.append(target(kind, ident))
 
-    def _reasons_under(self, policy: str, today: date) -> dict[tuple[str, str], str]:
-        """Why resources stay, by type and marks: nothing else decides but a window of years."""
-        reasons = self._reasons.setdefault((policy, today), {})
-        if len(reasons) > _REMEMBERED:
-            reasons.clear()
-        return reasons
+    def _reason(
+        self, member: str, kind: str, marks: str, served: str | None, policy: str, today: date
+    ) -> str:
+        """Why a resource stays: by its type and marks, unless there is a window of years."""
+        known = self._reasons.get((kind, marks, policy, today))
+        if known is None:
+            scope = self._releases.scope
+            known = scope.withheld(_facts(member, kind, marks, served), policy, today)
+            if scope.years is None:
+                self._reasons[kind, marks, policy, today] = known
+        return known
 
     def _shared(self, policies: Mapping[str, str], today: date) -> dict[str, list[Key]]:
         """What each member shares and may have asked for, in order; all of it known."""
@@ -154,6 +214,8 @@ class BulkRelease:
         }
         if len(self._known) > _REMEMBERED:
             self._known.clear()
+        if len(self._reasons) > _REMEMBERED:
+            self._reasons.clear()
         new = {key for keys in found.values() for key in keys} - self._known.keys()
         self._known.update(dict.fromkeys(new))
         for row in self._releases.repository.by_keys(sorted(new)):
@@ -181,7 +243,7 @@ class BulkRelease:
             if shared.stripped:
                 tally.stripped[key[0]] += 1
             if self.sent.add(shared.row.seq):
-                self._write(key[0], shared.body)
+                self._writer.write(key[0], shared.body)
             shared.body = b""
             sent.append(target(*key))
         return sent
@@ -196,8 +258,8 @@ class BulkRelease:
         return bool(reason)
 
 
-def _facts(member: str, kind: str, ident: str, marks: str, served: str | None) -> Row:
-    return Row(0, member, kind, ident, 1, "", served, frozenset(marks.split()))
+def _facts(member: str, kind: str, marks: str, served: str | None) -> Row:
+    return Row(0, member, kind, "", 1, "", served, frozenset(marks.split()))
 
 
 def _holds(filters: Filters, kind: str, body: bytes) -> bool:

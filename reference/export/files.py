@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,6 +57,15 @@ class _Part:
     full: bool = False
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What is gathered for one file: blocks of lines, the last break of each left out."""
+
+    blocks: list[bytes] = field(default_factory=list)
+    count: int = 0
+    size: int = 0
+
+
 class NdjsonWriter:
     """The files of one job, by role and type; nothing is visible before `finish`."""
 
@@ -70,8 +79,7 @@ class NdjsonWriter:
         self._limits = limits or FileLimits()
         self._parts: list[_Part] = []
         self._open: dict[tuple[str, str], tuple[_Part, IO[bytes]]] = {}
-        self._lines: dict[tuple[str, str], list[bytes]] = {}
-        self._sizes: dict[tuple[str, str], int] = {}
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
         self.resumed: Mapping[str, Any] | None = None
         """What the work told the last checkpoint of an earlier run; None at a fresh start."""
         self._place.mkdir(parents=True)
@@ -83,16 +91,27 @@ class NdjsonWriter:
         An OperationOutcome is an error whatever the role says.
         """
         key = (ERROR if kind == "OperationOutcome" else role, kind)
-        if key not in self._lines:
-            self._lines[key], self._sizes[key] = [], 0
-        self._lines[key].append(line)
-        self._sizes[key] += len(line)
-        if self._sizes[key] > _BUFFERED:
+        # A resource that was stored with line breaks is written in one line.
+        whole = line if b"\n" not in line else json.write(json.read_exact(line))
+        self._add(key, whole, 1)
+
+    def write_all(self, kind: str, lines: bytes, count: int) -> None:
+        """Add so many resources, one on each line and no break after the last."""
+        self._add((OUTPUT, kind), lines, count)
+
+    def _add(self, key: tuple[str, str], lines: bytes, count: int) -> None:
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting()
+        waiting.blocks.append(lines)
+        waiting.count += count
+        waiting.size += len(lines)
+        if waiting.size > _BUFFERED:
             self._flush(key)
 
     def checkpoint(self, state: Mapping[str, Any]) -> None:
         """Make what is written so far last, and `state` with it: a later run goes on from here."""
-        for key in self._lines:
+        for key in list(self._waiting):
             self._flush(key)
         for _, stream in self._open.values():
             _sync(stream)
@@ -108,7 +127,7 @@ class NdjsonWriter:
 
         Raises JobCancelled, with nothing renamed, when the job has been deleted.
         """
-        for key in list(self._lines):
+        for key in list(self._waiting):
             self._flush(key)
         for key in list(self._open):
             self._end(key)
@@ -135,17 +154,17 @@ class NdjsonWriter:
             raise JobCancelled
 
     def _flush(self, key: tuple[str, str]) -> None:
-        lines = self._lines[key]
-        self._lines[key], self._sizes[key] = [], 0
-        while lines:
+        waiting = self._waiting.pop(key)
+        block, count = b"\n".join(waiting.blocks) + b"\n", waiting.count
+        while count:
             self._check()
             part, stream = self._open.get(key) or self._begin(key)
-            room = self._limits.lines - part.count
-            block = _block(lines[:room])
-            stream.write(block)
-            part.count += len(lines[:room])
-            part.size += len(block)
-            lines = lines[room:]
+            fitting = min(count, self._limits.lines - part.count)
+            now, block = (block, b"") if fitting == count else _split(block, fitting)
+            stream.write(now)
+            part.count += fitting
+            part.size += len(now)
+            count -= fitting
             if part.count >= self._limits.lines or part.size > self._limits.size:
                 self._end(key)
 
@@ -189,14 +208,10 @@ class NdjsonWriter:
         self._parts, self.resumed = parts, content["state"]
 
 
-def _block(lines: list[bytes]) -> bytes:
-    """The lines as NDJSON; a resource that was stored with line breaks is written in one."""
-    block = b"\n".join(lines) + b"\n"
-    if block.count(b"\n") == len(lines):
-        return block
-    return b"".join(
-        (json.write(json.read_exact(line)) if b"\n" in line else line) + b"\n" for line in lines
-    )
+def _split(block: bytes, count: int) -> tuple[bytes, bytes]:
+    """The first so many lines, and the others."""
+    *first, rest = block.split(b"\n", count)
+    return b"\n".join(first) + b"\n", rest
 
 
 def _pieces(stream: IO[bytes], size: int) -> Iterator[bytes]:

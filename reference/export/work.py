@@ -94,7 +94,7 @@ class _Run:
         self._lines = ProvenanceLines(work.organization_id)
         request = BulkRequest(self._types, asked.since, asked.until, asked.filters, job.bound)
         sent = NumberSet(zlib.decompress(base64.b64decode(before["sent"])) if before else b"")
-        self._bulk = BulkRelease(work.releases, request, writer.write, self.tally, sent)
+        self._bulk = BulkRelease(work.releases, request, writer, self.tally, sent)
 
     def state(self) -> dict[str, Any]:
         """What a later run has to know to go on from here."""

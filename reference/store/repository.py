@@ -18,6 +18,7 @@ from sqlalchemy import Engine, RowMapping, Table, delete, func, insert, or_, sel
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from ..clock import Clock, SystemClock
+from .groups import Group, groups, joinable
 from .scan import Scanned, ScanRequest, scan
 from .sharing import Sharing
 from .tables import (
@@ -161,6 +162,14 @@ class Repository:
         Memory does not grow with how many there are.
         """
         return scan(self._engine, request)
+
+    def groups(self, request: ScanRequest) -> Iterator[Group]:
+        """The same a type at a time, the bytes that leave joined; of `joinable` compartments."""
+        return groups(self._engine, request)
+
+    def joinable(self, compartments: Sequence[str]) -> list[str]:
+        """The compartments that `groups` may be asked for; the others are read by `scan`."""
+        return joinable(self._engine, compartments)
 
     def deleted(
         self, compartments: Sequence[str], since: datetime, until: datetime

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, case, false, func, literal, or_, select
 
-from .tables import RESOURCE, sortable
+from .tables import RESOURCE, Key, sortable
 
 # Whether the bytes are the stored ones, those without amounts, or have still to be looked at.
 AS_STORED, STRIPPED, UNDECIDED = 0, 1, 2
@@ -24,6 +24,10 @@ class ScanRequest:
 
     compartments: Sequence[str]
     types: Sequence[str] | None = None
+    but: Sequence[str] = ()
+    """Types that are left out."""
+    pairs: Collection[Key] | None = None
+    """Types with the compartments to take them of."""
     since: datetime | None = None
     until: datetime | None = None
     bound: int | None = None
@@ -50,11 +54,12 @@ def last_seq(engine: Engine) -> int:
 def _statement(request: ScanRequest) -> Select[Any]:
     table = RESOURCE.c
     columns = (table.compartment, table.type, table.id, table.marks, table.service_date)
-    statement = select(*columns, *_leaving(request.stripped)).where(*_conditions(request))
+    statement = select(*columns, *leaving(request.stripped)).where(*conditions_of(request))
     return statement.order_by(table.compartment, table.type, table.seq)
 
 
-def _leaving(stripped: Sequence[str]) -> tuple[ColumnElement[int], ColumnElement[bytes]]:
+def leaving(stripped: Sequence[str]) -> tuple[ColumnElement[int], ColumnElement[bytes]]:
+    """Which bytes leave of a row, and how they came about."""
     released, body = RESOURCE.c.released, RESOURCE.c.body
     if not stripped:
         return literal(AS_STORED), body
@@ -68,11 +73,16 @@ def _leaving(stripped: Sequence[str]) -> tuple[ColumnElement[int], ColumnElement
     return state, case((differs, released), else_=body)
 
 
-def _conditions(request: ScanRequest) -> list[ColumnElement[bool]]:
+def conditions_of(request: ScanRequest) -> list[ColumnElement[bool]]:
+    """What a row has to be to be asked for."""
     table = RESOURCE.c
     found: list[ColumnElement[bool]] = [table.compartment.in_(request.compartments)]
     if request.types is not None:
         found.append(table.type.in_(request.types))
+    if request.but:
+        found.append(table.type.not_in(request.but))
+    if request.pairs is not None:
+        found.append(_pairs(request.pairs))
     if request.since is not None:
         found.append(table.last_updated > sortable(request.since))
     if request.until is not None:
@@ -80,3 +90,14 @@ def _conditions(request: ScanRequest) -> list[ColumnElement[bool]]:
     if request.bound is not None:
         found.append(table.seq <= request.bound)
     return found
+
+
+def _pairs(wanted: Collection[Key]) -> ColumnElement[bool]:
+    by_type: dict[str, list[str]] = {}
+    for kind, compartment in sorted(wanted):
+        by_type.setdefault(kind, []).append(compartment)
+    table = RESOURCE.c
+    return or_(
+        false(),
+        *(and_(table.type == k, table.compartment.in_(found)) for k, found in by_type.items()),
+    )

@@ -147,9 +147,12 @@ def alone(world, member, policy="regular"):
     return {(r.type, r.id): r.body for r in world.releases.bodies(rows, asked, tally)}, tally
 
 
+@pytest.mark.parametrize("by_type", [True, False])
 @pytest.mark.parametrize("decide", [True, False])
 @pytest.mark.parametrize("policy", ["regular", "sensitive"])
-def test_what_leaves_of_many_is_what_leaves_of_each(world, policy, decide):
+def test_what_leaves_of_many_is_what_leaves_of_each(world, policy, decide, by_type, monkeypatch):
+    if not by_type:  # as where the database does not join bodies, or a member has very many
+        monkeypatch.setattr(world.repository, "joinable", lambda _members: [])
     members = ["a", "b", "c", "d"]
     world.put(*SHARED, *(r for m in members for r in record(m)),
               *(resource("Location", m) for m in members), decide=decide)  # fmt: skip
@@ -181,6 +184,17 @@ def test_what_leaves_of_many_is_what_leaves_of_each(world, policy, decide):
     assert "Observation/z-o" not in world.keys(job)
     reasons = {"denied-prior-authorization": 4, "type-not-in-scope": 4}
     assert withheld == reasons | ({"sensitive": 8} if policy == "regular" else {})
+
+
+def test_a_resource_stored_with_line_breaks_leaves_in_one_line(world):
+    world.put(resource("Patient", "a"))
+    body = b'{"resourceType":"Goal",\n"id":"g","x":1.50,\n"subject":{"reference":"Patient/a"}}'
+    world.repository.put_many([stored_line(body, now=world.clock.now())])
+    world.put(resource("Goal", "h", subject=ref("Patient/a")))
+    world.match("a")
+    sent = world.lines(world.export(["a"]))
+    assert b'{"resourceType":"Goal","id":"g","x":1.50,"subject":{"reference":"Patient/a"}}' in sent
+    assert len(sent) == 4
 
 
 def test_the_transmitter_names_all_that_a_member_was_sent(world):
