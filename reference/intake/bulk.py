@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ..clock import Clock
 from ..fhir import json
@@ -22,12 +23,12 @@ from ..store.facts import stored
 from ..store.repository import Key, Repository, Row, Stored, sortable
 from .archive import archive_pieces, document_id
 from .bulk_ledger import BulkLedger, portions
-from .crew import Crew, Job, local_lines, sort_lines
+from .crew import Block, Crew, Job, blocks, local_lines, sort_lines
 from .deletions import deleted_keys
 from .ledger import Ledger
 from .owners import EVERYBODY, Sorting, pointed_at
 from .quick_store import QuickStore, quick_store
-from .rewriting import LocalLine, Part
+from .rewriting import Packed, Part
 from .stages import IntakeSettings, link_to
 from .staging import Retrieved, StagedFile
 from .transform import local_id
@@ -39,8 +40,9 @@ LINKED_ELSEWHERE = (
     "The matched member's records are linked to another local member already. "
     "Clear up which of the two it is before asking again."
 )
-# Lines to a worker at a time, and lines to a transaction.
-_JOB, _TRANSACTION = 1_000, 10_000
+# Lines to a transaction.
+_TRANSACTION = 10_000
+_NO_OWNERS = array("i")
 Refuse = Callable[[Mapping[str, str]], None]
 
 
@@ -157,7 +159,7 @@ class BulkIntake:
         part = replace(part, refused=frozenset((*refused, *_gone(found))))
         path = _written(part, folder)
         with quick_store(self.ledger.engine) as quick:
-            for some in _gathered(self._made_local(found, folder, sorting, path, part)):
+            for some in _gathered(self._made_local(found, folder, sorting, path)):
                 self._keep(found, some, quick)
         for number, file in enumerate(found.outputs):
             self._turn_away(found, file, folder, sorting, number)
@@ -169,7 +171,8 @@ class BulkIntake:
         path, sorting = _written(part, folder), Sorting()
         for file in found.outputs:
             sorting.begin()
-            for answer in self._crew.each(sort_lines, _all_lines(path, folder, file)):
+            jobs = ((str(path), file.kind, "", b, _NO_OWNERS) for b in blocks(folder / file.name))
+            for answer in self._crew.each(sort_lines, jobs):
                 sorting.take(answer)
         if pattern := sorting.follow():
             sorting.finish(_referrers(found, folder, sorting, pattern))
@@ -199,6 +202,7 @@ class BulkIntake:
             found.identifier_system,
             self._settings.tag_system,
             (*everyone, *((source, "") for source in found.gone)),
+            (*(m.task_id for m in found.members), *("" for _ in found.gone), found.batch_id),
             {},
             found.organization_id,
             self._settings.own_organization,
@@ -230,63 +234,43 @@ class BulkIntake:
         return refused
 
     def _made_local(
-        self, found: BulkRetrieved, folder: Path, sorting: Sorting, path: Path, part: Part
-    ) -> Iterator[tuple[str, list[LocalLine]]]:
-        """The good lines of all files, a few at a time, with the document they are archived in."""
+        self, found: BulkRetrieved, folder: Path, sorting: Sorting, path: Path
+    ) -> Iterator[Packed]:
+        """The good lines of all files, a few at a time, as the rows that are written of them."""
         for number, file in enumerate(found.outputs):
-            jobs = _good_lines(path, folder, file, sorting.lines[number], part.refused)
-            document = document_id(found.batch_id, file)
-            for lines in self._crew.each(local_lines, jobs):
-                yield document, lines
+            owners, document = sorting.lines[number], document_id(found.batch_id, file)
+            stretches = zip(blocks(folder / file.name), sorting.counts[number], strict=True)
+            jobs = _jobs(str(path), file.kind, document, stretches, owners)
+            yield from self._crew.each(local_lines, jobs)
 
-    def _keep(
-        self, found: BulkRetrieved, some: list[tuple[str, list[LocalLine]]], store: QuickStore
-    ) -> None:
+    def _keep(self, found: BulkRetrieved, made: Packed, store: QuickStore) -> None:
         """Write down and store a portion; the ledger first, so that all of it can be taken back."""
-        entries = [_entry(found, line, document) for document, lines in some for line in lines]
-        lines = [line for _, lines in some for line in lines]
-        present = self._present([(line.type, line.local_id) for line in lines], bodies=True)
-        new = [x for x in lines if _body(present.get((x.type, x.local_id))) != x.body]
-        rows = chain(self._rows(new, present), self._vouchers(lines, new, found.organization_id))
-        if store.writes and not present:
-            store.put(entries, list(rows))
+        keys = [(row[1], row[2]) for row in made.rows]
+        organizations = (found.organization_id, self._settings.own_organization)
+        if store.writes and not store.holds_any(keys):
+            homes = [row[0] for row in made.rows if row[1] == "Patient"]
+            outward = [(home, "Organization", ident) for home in homes for ident in organizations]
+            store.put(made, outward, sortable(self._clock.now()))
         else:
-            self.ledger.add(entries)
-            self._repository.put_many(rows)
+            self.ledger.add(made.entries)
+            present = self._present(keys, bodies=True)
+            self._repository.put_many(self._changed(made, present, organizations))
 
-    def _rows(self, lines: Iterable[LocalLine], present: Mapping[Key, Row]) -> Iterator[Stored]:
-        now = sortable(self._clock.now())
-        for line in lines:
-            row = present.get((line.type, line.local_id))
-            yield Stored(
-                line.type,
-                line.local_id,
-                line.body,
-                line.compartment,
-                now,
-                line.service_date,
-                line.marks,
-                line.references,
-                row.version + 1 if row else 1,
-            )
-
-    def _vouchers(
-        self, lines: list[LocalLine], new: list[LocalLine], organization: str
+    def _changed(
+        self, made: Packed, present: Mapping[Key, Row], organizations: Sequence[str]
     ) -> Iterator[Stored]:
-        """The Provenance of what is new or has changed, and of what has none."""
-        now, fresh = sortable(self._clock.now()), {(x.type, x.local_id) for x in new}
-        old = [x for x in lines if (x.type, x.local_id) not in fresh]
-        vouched = self._present([("Provenance", provenance_id(x.type, x.local_id)) for x in old])
-        for line in lines:
-            ident = provenance_id(line.type, line.local_id)
-            if (line.type, line.local_id) in fresh or ("Provenance", ident) not in vouched:
-                yield Stored("Provenance", ident, line.voucher, line.compartment, now,
-                             references=self._organizations(line, organization))  # fmt: skip
-
-    def _organizations(self, line: LocalLine, organization: str) -> tuple[Key, ...]:
-        """What a Provenance points at outside; told once a member, with the Patient's own."""
-        named = (organization, self._settings.own_organization) if line.type == "Patient" else ()
-        return tuple(("Organization", ident) for ident in named)
+        """What is not there as it came, with its Provenance; and Provenance that is missing."""
+        rows = list(zip(made.rows, made.references, made.vouchers, strict=True))
+        same = {row[1:3] for row, _, _ in rows
+                if (there := present.get(row[1:3])) and there.body == row[5]}  # fmt: skip
+        vouched = self._present([v[1:3] for row, _, v in rows if row[1:3] in same])
+        named = tuple(("Organization", ident) for ident in organizations)
+        now = sortable(self._clock.now())
+        for row, references, voucher in rows:
+            if row[1:3] not in same:
+                yield _stored(row, references, now, present.get(row[1:3]))
+            if row[1:3] not in same or voucher[1:3] not in vouched:
+                yield _stored(voucher, named if row[1] == "Patient" else (), now, None)
 
     def _present(self, keys: list[Key], *, bodies: bool = False) -> dict[Key, Row]:
         return {row.key: row for row in self._repository.by_keys(keys, bodies=bodies)}
@@ -320,42 +304,43 @@ class BulkIntake:
                 self._ledger.drop(own)
 
 
-def _gathered(
-    answers: Iterable[tuple[str, list[LocalLine]]],
-) -> Iterator[list[tuple[str, list[LocalLine]]]]:
+def _gathered(answers: Iterable[Packed]) -> Iterator[Packed]:
     """Portions for one transaction each.
 
     Their keys are hashes and touch pages all over the indexes, so that few large transactions
     write far less than many small ones.
     """
-    found: list[tuple[str, list[LocalLine]]] = []
-    held = 0
+    found = Packed([], [], [], [])
     for answer in answers:
-        found.append(answer)
-        held += len(answer[1])
-        if held >= _TRANSACTION:
+        for name in Packed._fields:
+            getattr(found, name).extend(getattr(answer, name))
+        if len(found.rows) >= _TRANSACTION:
             yield found
-            found, held = [], 0
-    if found:
+            found = Packed([], [], [], [])
+    if found.rows:
         yield found
 
 
-def _all_lines(path: Path, folder: Path, file: StagedFile) -> Iterator[Job]:
-    for bodies in portions(file_lines(folder / file.name), _JOB):
-        yield str(path), file.kind, bodies, []
-
-
-def _good_lines(
-    path: Path, folder: Path, file: StagedFile, owners: Sequence[int], out: Container[int]
+def _jobs(
+    path: str,
+    kind: str,
+    document: str,
+    stretches: Iterable[tuple[Block, int]],
+    owners: array[int],
 ) -> Iterator[Job]:
-    """The lines that have an owner of whom something is stored."""
-    good = (
-        (body, owner)
-        for body, owner in zip(file_lines(folder / file.name), owners, strict=True)
-        if owner >= EVERYBODY and owner not in out
-    )
-    for some in portions(good, _JOB):
-        yield str(path), file.kind, [body for body, _ in some], [owner for _, owner in some]
+    """A job for each block of a file, with the owners of its lines."""
+    start = 0
+    for block, lines in stretches:
+        yield path, kind, document, block, owners[start : start + lines]
+        start += lines
+
+
+def _stored(
+    row: tuple[Any, ...], references: tuple[Key, ...], moment: str, before: Row | None
+) -> Stored:
+    compartment, kind, ident, service, marks, body = row
+    version = before.version + 1 if before else 1
+    return Stored(kind, ident, body, compartment, moment, service, marks, references, version)
 
 
 def _referrers(
@@ -386,20 +371,6 @@ def _gone(found: BulkRetrieved) -> range:
 
 def _task(found: BulkRetrieved, owner: int) -> str:
     return found.members[owner].task_id if 0 <= owner < len(found.members) else found.batch_id
-
-
-def _entry(found: BulkRetrieved, line: LocalLine, document: str) -> tuple[str, ...]:
-    """A row of the ledger, in the order of its columns."""
-    task, local = found.batch_id, ""
-    if line.compartment:
-        member = found.members[line.owner]
-        task, local = member.task_id, member.local_patient
-    return (task, line.type, line.local_id, line.source_id, found.issuer, line.compartment, local,
-            document)  # fmt: skip
-
-
-def _body(row: Row | None) -> bytes | None:
-    return row.body if row else None
 
 
 def _linked(row: Row, imported: str, now: datetime) -> Stored | None:

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from ..fhir.ndjson import file_lines
 from .owners import Sorted, sort_line
-from .rewriting import LocalLine, Part, Rewriter
+from .rewriting import Packed, Part, Rewriter
 
 # So many portions wait for each worker: enough to keep it busy, few enough to hold in memory.
 _WAITING = 2
-Job = tuple[str, str, list[bytes], list[int]]
+BLOCK = 1 << 20
 Answer = TypeVar("Answer")
+
+
+class Block(NamedTuple):
+    """A stretch of whole lines of a staged file; workers read it themselves."""
+
+    file: str
+    start: int
+    length: int
+    packed: bool = False
+    """Whether the file is compressed: then it is one block, and the stretch is not told."""
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, as `file_lines` reads them; over-long ones were refused when it came."""
+        if self.packed:
+            yield from file_lines(Path(self.file))
+            return
+        with Path(self.file).open("rb") as stream:
+            stream.seek(self.start)
+            for line in stream.read(self.length).split(b"\n"):
+                if line.strip():
+                    yield line.rstrip(b"\r")
+
+
+# Where the part is read, the type and the document of the file, the lines, and whose they are.
+Job = tuple[str, str, str, Block, "array[int]"]
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    """A staged file in blocks of about `BLOCK` bytes, in order."""
+    with path.open("rb") as stream:
+        if stream.peek(2)[:2] == b"\x1f\x8b":
+            yield Block(str(path), 0, 0, packed=True)
+            return
+        start = 0
+        while stream.seek(start + BLOCK - 1, os.SEEK_SET) and stream.readline():
+            yield Block(str(path), start, stream.tell() - start)
+            start = stream.tell()
+        if start < (size := path.stat().st_size):
+            yield Block(str(path), start, size - start)
 
 
 class Crew:
@@ -56,16 +98,15 @@ class Crew:
 
 def sort_lines(job: Job) -> list[Sorted]:
     """Whose each line of a job is, as far as it tells itself."""
-    path, kind, bodies, _ = job
+    path, kind, _, block, _ = job
     base, members = _members(path)
-    return [sort_line(body, kind, members, base) for body in bodies]
+    return [sort_line(body, kind, members, base) for body in block.lines()]
 
 
-def local_lines(job: Job) -> list[LocalLine]:
-    """The lines of a job made local, for their owners."""
-    path, _, bodies, owners = job
-    local = _rewriter(path).local
-    return [local(body, owner) for body, owner in zip(bodies, owners, strict=True)]
+def local_lines(job: Job) -> Packed:
+    """The rows of a job's lines, local to this payer."""
+    path, _, document, block, owners = job
+    return _rewriter(path).packed(zip(block.lines(), owners, strict=True), document)
 
 
 # A path names one part for good, so that what is read of it can be kept.

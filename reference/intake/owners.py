@@ -59,16 +59,19 @@ class Sorting:
     owners: dict[str, int] = field(default_factory=dict)
     lines: list[array[int]] = field(default_factory=list)
     """By file, the owner of each line; UNKNOWN for those with a fault."""
+    counts: list[list[int]] = field(default_factory=list)
+    """By file, how many lines came at a time."""
     faults: dict[Place, tuple[str, int]] = field(default_factory=dict)
     _open: dict[str, tuple[Place, tuple[str, ...]]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """A new file comes."""
         self.lines.append(array("i"))
+        self.counts.append([])
 
     def take(self, lines: Iterable[Sorted]) -> None:
         """Add lines of the file that has begun."""
-        here = self.lines[-1]
+        here, before = self.lines[-1], len(self.lines[-1])
         for key, owner, fault, leads in lines:
             place = (len(self.lines) - 1, len(here))
             twice = TWICE if key in self.owners or key in self._open else ""
@@ -79,6 +82,7 @@ class Sorting:
                 self._open[key] = place, leads
             else:
                 self.owners[key] = owner
+        self.counts[-1].append(len(here) - before)
 
     def follow(self) -> re.Pattern[bytes] | None:
         """Give owners to what leads to them; returns what to look for to find the rest.

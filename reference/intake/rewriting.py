@@ -8,7 +8,7 @@ changes, an attachment that names a Binary), the walk does it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..store.repository import Key
 from .owners import EVERYBODY
 from .reading import SHARED
 from .transform import Origin, adopt, local_id, localised, own_key
-from .vouching import Voucher
+from .vouching import Voucher, provenance_id
 
 _REFERENCE = re.compile(rb'"reference":"([^"\\]*)"')
 _NUMBER = re.compile(rb"[:\[,]\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?=\s*[,}\]])")
@@ -45,6 +45,8 @@ class Part:
     tag_system: str
     members: tuple[tuple[str, str], ...]
     """(source Patient, local Patient) of each member; an owner is the number of one."""
+    tasks: tuple[str, ...]
+    """The Task of each member, and as the last one that of the batch."""
     owners: Mapping[str, int] = field(repr=False)
     organization_id: str = ""
     own_organization: str = ""
@@ -67,7 +69,8 @@ class Part:
         """What `write` wrote."""
         content = json.read(path.read_bytes())
         members = tuple((source, local) for source, local in content["members"])
-        return cls(**{**content, "members": members, "refused": frozenset(content["refused"])})
+        tasks, refused = tuple(content["tasks"]), frozenset(content["refused"])
+        return cls(**{**content, "members": members, "tasks": tasks, "refused": refused})
 
     def origin(self, owner: int) -> Origin:
         """Where a member's resources come from; of what nobody owns, without a Patient."""
@@ -91,6 +94,19 @@ class LocalLine(NamedTuple):
     voucher: bytes
 
 
+class Packed(NamedTuple):
+    """Lines made local, as the rows that are written of them: plain, because they travel.
+
+    A row is (compartment, type, id, date of service, marks, body); of each line there is one row,
+    one row of Provenance, one entry of the ledger, and what it points at.
+    """
+
+    rows: list[tuple[Any, ...]]
+    vouchers: list[tuple[Any, ...]]
+    entries: list[tuple[str, ...]]
+    references: list[tuple[Key, ...]]
+
+
 class _Target(NamedTuple):
     owner: int
     literal: bytes
@@ -106,6 +122,28 @@ class Rewriter:
         self._origins: dict[int, Origin] = {}
         self._voucher = Voucher(part.base, part.organization_id, part.own_organization,
                                 part.received)  # fmt: skip
+
+    def packed(self, lines: Iterable[tuple[bytes, int]], document: str) -> Packed:
+        """The rows of lines that are archived in one document, for those that are to be stored."""
+        made, out = Packed([], [], [], []), self._part.refused
+        for body, owner in lines:
+            if owner < EVERYBODY or owner in out:
+                continue
+            x = self.local(body, owner)
+            made.rows.append((x.compartment, x.type, x.local_id, x.service_date, x.marks, x.body))
+            voucher = provenance_id(x.type, x.local_id)
+            made.vouchers.append((x.compartment, "Provenance", voucher, None, "", x.voucher))
+            made.entries.append(self._entry(x, document))
+            made.references.append(x.references)
+        return made
+
+    def _entry(self, line: LocalLine, document: str) -> tuple[str, ...]:
+        """A row of the ledger; what nobody owns stands under the batch's own Task."""
+        own = bool(line.compartment)
+        local = self._part.members[line.owner][1] if own else ""
+        task = self._part.tasks[line.owner if own else EVERYBODY]
+        return (task, line.type, line.local_id, line.source_id, self._part.issuer,
+                line.compartment, local, document)  # fmt: skip
 
     def local(self, body: bytes, owner: int) -> LocalLine:
         """The line as it is stored; it has passed all checks, and `owner` is whose it is."""
