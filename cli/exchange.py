@@ -26,6 +26,7 @@ from ..simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from .exchange_many import move_many, tell
 from .simulate import responder_options
 
 _console = Console()
@@ -38,16 +39,18 @@ _WAIT_S = 600
 @responder_options
 @click.option("--export-method", type=click.Choice(["export", "everything", "search"]),
               default="export", show_default=True)  # fmt: skip
+@click.option("--each", is_flag=True, help="One exchange a member, where a batch would do.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Keep both payers' databases and archives here.")  # fmt: skip
 def exchange(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
-    data_scope: Path | None, strategy: str, database: str, export_method: str,
+    data_scope: Path | None, strategy: str, database: str, export_method: str, each: bool,
     data_dir: Path | None,
 ) -> None:  # fmt: skip
     """Start both payers, let members join the new plan, and move their records end to end.
 
-    Exit status 1 when a record did not arrive whole.
+    One member is moved by the single-member exchange, many in one batch. Exit status 1 when a
+    record did not arrive whole.
     """
     old = data_dir / "responding-payer" if data_dir else None
     new = data_dir / "requesting-payer" if data_dir else None
@@ -61,8 +64,13 @@ def exchange(
             RequesterOptions(export_method=export_method, data_dir=new), on_phase=watcher.see
         )
         try:
-            ended = _move(responder, requester, watcher, members)
-            whole = _tell(responder, requester, ended, data_dir)
+            if members > 1 and not each:
+                proof = move_many(responder, requester, members, _console)
+                tell(proof, _console)
+                whole = proof.holds
+            else:
+                ended = _move(responder, requester, watcher, members)
+                whole = _tell(responder, requester, ended, data_dir)
         finally:
             requester.close()
     finally:

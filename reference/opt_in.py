@@ -145,20 +145,28 @@ class OptIns:
 
     def record(self, event: OptInEvent) -> OptIn:
         """Store an opt-in, find its source payer, or put that on the work list."""
+        return self.record_many([event])[0]
+
+    def record_many(self, events: Sequence[OptInEvent]) -> list[OptIn]:
+        """The same for many, all or none of them."""
         now = self._clock.now()
-        server = self.server_for(event.other_payer)
-        found = OptIn(
-            f"opt-in-{secrets.token_hex(8)}",
-            event,
-            "active",
-            instant(now),
-            instant(now + REQUEST_WITHIN),
-            server.issuer if server else "",
-        )
+        servers: dict[OtherPayer, Server | None] = {}
+        found = []
+        for event in events:
+            key = replace(event.other_payer, member_id="", subscriber_id="", relationship="")
+            if key not in servers:
+                servers[key] = self.server_for(key)
+            server = servers[key]
+            found.append(OptIn(
+                f"opt-in-{secrets.token_hex(8)}", event, "active", instant(now),
+                instant(now + REQUEST_WITHIN), server.issuer if server else "",
+            ))  # fmt: skip
+        unknown = [asdict(self._work_item(one)) for one in found if not one.issuer]
         with self._engine.begin() as connection:
-            connection.execute(insert(_OPT_IN).values(**_row(found)))
-            if server is None:
-                connection.execute(insert(_WORK).values(**asdict(self._work_item(found))))
+            if found:
+                connection.execute(insert(_OPT_IN), [_row(one) for one in found])
+            if unknown:
+                connection.execute(insert(_WORK), unknown)
         return found
 
     def get(self, ident: str) -> OptIn:

@@ -166,9 +166,12 @@ class Joiner:
     event: OptInEvent
 
 
-def joiners(truth: Mapping[str, Any], today: date) -> Iterator[Joiner]:
-    """The members of a truth table as they join the new plan, in the table's order."""
-    for number, member in enumerate(truth["members"], 1):
+def joiners(truth: Mapping[str, Any], today: date, *, first: int = 1) -> Iterator[Joiner]:
+    """The members of a truth table as they join the new plan, in the table's order.
+
+    They are numbered from `first` on.
+    """
+    for number, member in enumerate(truth["members"], first):
         names = [n for n in member["patient"].get("name", []) if n.get("use") != "old"]
         if not names or not member["coverages"]:
             continue
@@ -181,6 +184,19 @@ def joiners(truth: Mapping[str, Any], today: date) -> Iterator[Joiner]:
             **{k: member["patient"][k] for k in ("gender", "birthDate") if k in member["patient"]},
         }
         yield Joiner(member["key"], local, patient, _event(local, member["coverages"][0], today))
+
+
+def strangers(count: int, today: date, *, first: int) -> Iterator[Joiner]:
+    """People who join with the card of a plan that never had them: nobody's number."""
+    for number in range(first, first + count):
+        card = {"identifier": [{"value": f"NOBODY-{number:06}"}]}
+        patient = {
+            "name": [{"family": "Strangeways", "given": [f"Number{number}"]}],
+            "gender": "unknown",
+            "birthDate": "1970-01-01",
+        }
+        told = {"key": f"stranger-{number}", "patient": patient, "coverages": [card]}
+        yield from joiners({"members": [told]}, today, first=number)
 
 
 def keep_joiners(payer: RequestingPayer, found: Iterable[Joiner]) -> None:

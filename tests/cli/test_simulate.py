@@ -132,7 +132,7 @@ def test_a_role_that_nobody_knows_is_wrong_usage(command, tmp_path: Path) -> Non
 
 
 def test_exchange_moves_members_and_says_what_arrived(command, tmp_path: Path) -> None:
-    done = command("exchange", "--members", "2", "--data-dir", "kept", cwd=tmp_path)
+    done = command("exchange", "--members", "2", "--each", "--data-dir", "kept", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 completed" in done.stdout
     assert (tmp_path / "kept/requesting-payer/requesting-payer.sqlite").is_file()
@@ -145,6 +145,14 @@ def test_exchange_with_one_member_prints_the_seven_phases(command, tmp_path: Pat
     assert [line[0] for line in lines] == [
         "registration", "opt-in", "request", "authorization", "member-match", "export", "storage",
     ]  # fmt: skip
+
+
+def test_exchange_moves_many_in_one_batch_and_proves_it(command, tmp_path: Path) -> None:
+    done = command("exchange", "--members", "30", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "31; 30 matched, 1 no-match" in done.stdout
+    assert "0 unequal" in done.stdout
+    assert " 0 of another member" in done.stdout
 
 
 def test_exchange_fails_loudly_when_nobody_is_matched(command, tmp_path: Path) -> None:
