@@ -53,6 +53,9 @@ def record(member):
         resource("ExplanationOfBenefit", f"{member}-denied", **claim, **PA,
                  adjudication=[{"category": {"coding": [{"code": "denialreason"}]}}]),
         resource("Basic", f"{member}-basic", subject=mine),
+        resource("Coverage", f"{member}-cover", beneficiary=mine,
+                 costToBeneficiary=[{"valueMoney": {"value": 20, "currency": "USD"}}]),
+        resource("DocumentReference", f"{member}-document", subject=mine),
         resource("Encounter", f"{member}-e", subject=mine, partOf=ref(f"Encounter/{member}-x"),
                  location=[{"location": ref(f"Location/{n}")} for n in (member, "addiction")]),
         # Shared by nobody: it names somebody else, and so do those that only it leads to.
@@ -174,7 +177,8 @@ def test_what_leaves_of_many_is_what_leaves_of_each(world, policy, decide, by_ty
                     "withheld": dict(withheld)}  # fmt: skip
     # And told by hand, for one member: what the rules say.
     own = {"Patient/a", "Observation/a-o", "ExplanationOfBenefit/a-claim", "Encounter/a-e",
-           "Observation/a-list", "Location/a"}  # fmt: skip
+           "Observation/a-list", "Location/a", "Coverage/a-cover",
+           "DocumentReference/a-document"}  # fmt: skip
     common = {"Practitioner/all", "Organization/o", "Organization/top"}
     hidden = {"Observation/a-hiv", "Practitioner/clinic", "Location/addiction"}
     expected = own | common | (hidden if policy == "sensitive" else set())
