@@ -6,7 +6,7 @@ One engine serves `Patient/$export`, `Patient/[id]/$export`, `Group/[id]/$export
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from .bulk_match.store import MatchGroups
 from .clock import Clock, instant
 from .errors import BadRequest
 from .export.jobs import COMPLETE, EXPORT, FAILED, ExportJobs, Job
+from .export.redaction import lines_without
 from .export.release import Releases
 from .export.request import ExportRequest, read_export_request
 from .fhir.outcome import issue
@@ -42,6 +43,14 @@ class Asked:
     payer_to_payer: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFile:
+    """A file to send: as it lies there, or what may still be sent of it."""
+
+    path: Path
+    lines: Iterator[bytes] | None
+
+
 class Exports:
     """The exports of one responding payer, each seen by its own client only."""
 
@@ -56,6 +65,7 @@ class Exports:
     ) -> None:
         self.jobs = jobs
         self._releases = releases
+        self._repository = releases.repository
         self._matches = matches
         self._groups = groups
         self._clock = clock
@@ -91,7 +101,7 @@ class Exports:
         """The client's own job; raises BadRequest 404 for any other.
 
         A token bound to a member opens no job about others, and a finished job ends with the
-        consent of a member whose record it holds (pdex-156).
+        consents of the members whose records it holds (pdex-156).
         """
         job = self.jobs.find(job_id, grant.client_id)
         if job is not None and not self._may_see(grant, job):
@@ -100,7 +110,7 @@ class Exports:
             raise BadRequest("There is no such export.", status=404, code="not-found")
         return job
 
-    def file(self, access: Access, job: Job, name: str) -> Path:
+    def file(self, access: Access, job: Job, name: str) -> ExportFile:
         """A file of a finished job.
 
         Raises BadRequest: 404 when there is none, 403 without a scope for its type (pdex-188).
@@ -111,7 +121,8 @@ class Exports:
         kind = next(f["type"] for f in job.result["files"] if f["name"] == name)
         if job.kind == EXPORT and kind != "OperationOutcome":
             require_scope(access, kind, "r")
-        return path
+        gone = self._gone(job)
+        return ExportFile(path, lines_without(path, gone, self._repository) if gone else None)
 
     def manifest(self, job: Job, file_url: Callable[[str], str]) -> dict[str, Any]:
         """The manifest of a finished job (Bulk Data 2.0.0).
@@ -125,6 +136,9 @@ class Exports:
         listed = [
             {"type": f["type"], "url": file_url(f["name"]), "count": f["count"]} for f in files
         ]
+        if self._gone(job):
+            # Lines will be left out of the files: a count is an option, and a wrong one is none.
+            listed = [{k: v for k, v in entry.items() if k != "count"} for entry in listed]
         roles = [f["role"] for f in files]
         return {
             "transactionTime": job.transaction_time,
@@ -139,12 +153,18 @@ class Exports:
     def _may_see(self, grant: Grant, job: Job) -> bool:
         if grant.member is not None and set(job.content.get("members", ())) - {grant.member}:
             return False
-        held = job.result.get("members", ())
-        reached = self._matches.among(grant.client_id, held, self._clock.now())
-        if set(held) <= reached.keys():
+        gone = self._gone(job)
+        if not gone or len(gone) < len(job.result["members"]):
             return True
         self.jobs.remove(job)
         return False
+
+    def _gone(self, job: Job) -> frozenset[str]:
+        """The members whose records a job's files hold and whose consent has ended since."""
+        ended = self._matches.ended(job.client_id, self._clock.now())
+        return (
+            frozenset(ended.intersection(job.result.get("members", ()))) if ended else frozenset()
+        )
 
     def _members(self, access: Access, asked: Asked) -> list[str]:
         """Whom the export may hold: consent is asked again at the kick-off (pdex-156)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    or_,
     select,
     update,
 )
@@ -102,6 +103,20 @@ class Matches:
                 now,
             )
         return found
+
+    def ended(self, client_id: str, now: datetime) -> set[str]:
+        """The members whom a client has matched and may not reach now: few, as a rule."""
+        day = now.astimezone(UTC).date()
+        # Text of dates sorts as dates do; a day more on either side is for times and time zones.
+        doubtful = or_(
+            _MATCH.c.withdrawn != "",
+            _MATCH.c.consent_end <= (day + timedelta(days=2)).isoformat(),
+            _MATCH.c.consent_start >= (day - timedelta(days=2)).isoformat(),
+        )
+        statement = select(_MATCH).where(_MATCH.c.client_id == client_id, doubtful)
+        with self._engine.connect() as connection:
+            found = [_match(row) for row in connection.execute(statement).mappings()]
+        return {m.member for m in found if m.withdrawn or not in_force(m.consent, now)}
 
     def _in_force(self, statement: Select[Any], now: datetime) -> dict[str, Match]:
         with self._engine.connect() as connection:

@@ -110,9 +110,11 @@ class ExportRoutes:
     def file(self, job_id: str, name: str) -> Response:
         grant = self._grant()
         job = self._payer.exports.job(grant, job_id)
-        path = self._payer.exports.file(self._payer.access(grant), job, name)
+        found = self._payer.exports.file(self._payer.access(grant), job, name)
+        if found.lines is not None:
+            return Response(found.lines, mimetype=media.FHIR_NDJSON)
         # Opened before the answer begins: a job that is deleted meanwhile is still sent whole.
-        stream = path.open("rb")
+        stream = found.path.open("rb")
         answer = Response(
             _chunks(stream),
             mimetype=media.FHIR_NDJSON,

@@ -225,6 +225,17 @@ class Repository:
                 found.setdefault(compartment, set()).add((kind, ident))
         return found
 
+    def only_of(self, compartments: Sequence[str]) -> set[Key]:
+        """Keys of what these compartments point at outside themselves, and no other one does."""
+        own = set().union(*self.outward_of(compartments).values())
+        with self._engine.connect() as connection:
+            for batch in _batches(sorted(own), _BATCH):
+                statement = select(OUTWARD.c.type, OUTWARD.c.id).where(
+                    key_condition(OUTWARD, batch), OUTWARD.c.compartment.not_in(compartments)
+                )
+                own -= {(kind, ident) for kind, ident in connection.execute(statement)}
+        return own
+
     def compartments_of(self, keys: Iterable[Key]) -> dict[Key, str]:
         """The compartment of each of the resources that are stored."""
         found: dict[Key, str] = {}

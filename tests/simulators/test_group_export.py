@@ -127,3 +127,34 @@ def test_a_group_of_nobody_exports_nothing(node):
     _, _, groups = result(caller, body(bundle(caller, "unknown")))
     manifest, _ = caller.export(f"Group/{groups['match']['id']}/$export")
     assert manifest["output"] == []
+
+
+def test_who_withdraws_before_the_download_is_left_out_and_nobody_else(new_node):
+    node = new_node()
+    matched = Matched(node)
+    begun = matched.caller.kick_off(matched.path(), asked())
+    node.finish_exports()
+    node.admin("POST", f"members/{matched.members['K']}/withdraw")
+    status = matched.caller.path(begun.headers["Content-Location"])
+    manifest = matched.caller.get(status).get_json()
+    assert all("count" not in entry for entry in manifest["output"])
+    lines = {}
+    for entry in manifest["output"]:
+        answer = matched.caller.get(matched.caller.path(entry["url"]))
+        assert answer.status_code == 200
+        lines.setdefault(entry["type"], []).extend(answer.data.splitlines())
+    expected = Counter()
+    for key in ("A", "H"):
+        expected.update(node.expected(key).keys())
+    assert node.own(node.keys_of(lines)) == node.own(expected)
+    assert matched.members["K"].encode() not in b"".join(b"".join(v) for v in lines.values())
+
+
+def test_an_export_goes_when_everybody_in_it_has_withdrawn(new_node):
+    node = new_node()
+    matched = Matched(node)
+    begun = matched.caller.kick_off(matched.path(), asked())
+    node.finish_exports()
+    for member in matched.members.values():
+        node.admin("POST", f"members/{member}/withdraw")
+    node.issue(matched.caller.get(matched.caller.path(begun.headers["Content-Location"])), 404)
