@@ -65,7 +65,7 @@ def exchange(
             RequesterOptions(
                 export_method=export_method, data_dir=new,
                 # In a batch the originals lie beside their documents: two thirds of the bytes.
-                **({"archive_mode": "binary", "intake_workers": 1} if many else {}),
+                archive_mode="binary" if many else "seed",
             ),
             on_phase=watcher.see,
         )  # fmt: skip

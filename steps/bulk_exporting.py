@@ -41,7 +41,7 @@ def group_export_with(seen: Seen, batch: str, name: str, value: str) -> None:
 @given(parsers.parse("the Group export of the matched members for one of them and a stranger"))
 def group_export_for_one(seen: Seen) -> None:
     seen.batch = seen.run.bulk.match("matched members")
-    seen.moment = _own(seen.batch)[0]
+    seen.moment = _first(seen.batch)
     seen.look_at_export(seen.run.bulk.export(seen.batch, patient=f"{seen.moment};{_NOBODY}"))
 
 
@@ -240,6 +240,13 @@ def _withdraw(seen: Seen, batch: BulkMatch, name: str) -> None:
 def _own(batch: BulkMatch) -> list[str]:
     """The payer's own Patients in the matched Group."""
     return sorted({e.reference for e in batch.entries() if e.code == MATCH})
+
+
+def _first(batch: BulkMatch) -> str:
+    found = _own(batch)
+    if not found:
+        raise CannotTell("Nobody is told as matched, so no export can be narrowed to one member.")
+    return found[0]
 
 
 def _meant(seen: Seen) -> list[tuple[Mapping[str, Any], str]]:

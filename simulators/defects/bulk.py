@@ -17,6 +17,8 @@ from ..responding import RespondingSimulator
 from .registry import DELIVERED_BULK, change_answer, change_json, change_lines, defect
 
 Group = dict[str, Any]
+# What a bulk match that is not there cannot meet.
+_NO_MATCH_THERE = ("bulk-p2p-01", "bulk-p2p-03", "pdex-136", "pdex-143", "pdex-397", "pdex-op-url")
 # What asks for the matched Group again, or for what it says of its members.
 _FOUND_AGAIN = ("pdex-163", "pdex-group-read", "pdex-162")
 
@@ -75,7 +77,7 @@ def bulk_misdeclared(simulator: RespondingSimulator) -> None:
 
 
 @defect("V1-200", "A payer of PDex 2.0.0 declares bulk exchange", "pdex-v200-single-only",
-        version="2.0.0")  # fmt: skip
+        also=_NO_MATCH_THERE, version="2.0.0")  # fmt: skip
 def bulk_too_early(simulator: RespondingSimulator) -> None:
     def change(statement: dict[str, Any]) -> None:
         operation = {"name": "bulk-member-match", "definition": "http://example.org/x"}
@@ -103,7 +105,8 @@ def answered_at_once(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "bulk_match", change)
 
 
-@defect("V2-210", "A bulk match on Group is not known in 2.1.0", "pdex-op-url-210", version="2.1.0")
+@defect("V2-210", "A bulk match on Group is not known in 2.1.0", "pdex-op-url-210",
+        also=_NO_MATCH_THERE, version="2.1.0")  # fmt: skip
 def not_on_group(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.bulk_match"] = simulator.absent
 
@@ -148,7 +151,8 @@ def bulk_match_open(simulator: RespondingSimulator) -> None:
     _open(simulator, "bulk_match", 202)
 
 
-@defect("R16-group", "Groups can be read and exported without a token", "pdex-187", "bulk-p2p-03")
+@defect("R16-group", "Groups can be read and exported without a token", "pdex-187", "bulk-p2p-03",
+        "bulk-kickoff-18", "pdex-188")  # fmt: skip
 def groups_open(simulator: RespondingSimulator) -> None:
     _open(simulator, "read_group", 200)
     _open(simulator, "data_export", 202)
@@ -320,7 +324,7 @@ def entries_dangle(groups: list[Group]) -> None:
 @_groups("R53-reference", "Unmatched members name a Patient of the payer",
          "pdex-prof-group-memberref")  # fmt: skip
 def unmatched_named(groups: list[Group]) -> None:
-    for member in _members(groups):
+    for member in _members([g for g in groups if _code(g) != MATCH]):
         member["entity"]["reference"] = "Patient/somebody"
 
 
@@ -385,7 +389,8 @@ def _as_parameters(manifest: dict[str, Any]) -> None:
 # Finding Groups again
 
 
-@defect("R63", "A matched Group cannot be read", *_FOUND_AGAIN)
+@defect("R63", "A matched Group cannot be read", *_FOUND_AGAIN,
+        also=("bulk-p2p-03", "pdex-187"))  # fmt: skip
 def group_unreadable(simulator: RespondingSimulator) -> None:
     for name in ("read_group", "vread_group"):
         simulator.app.view_functions[f"fhir.{name}"] = simulator.absent
@@ -430,7 +435,8 @@ _search_ignores("R63-value", "A search for whom a Group is for finds every Group
 
 
 @defect("R65-group", "A Group cannot be exported for payer-to-payer", "atr-export-instance",
-        "pdex-164", "bulk-p2p-01", also=("bulk-p2p-03", "pdex-187"))  # fmt: skip
+        "pdex-164", "bulk-p2p-01",
+        also=("bulk-p2p-03", "pdex-187", "bulk-kickoff-18", "pdex-188"))  # fmt: skip
 def no_data_export(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.data_export"] = simulator.absent
 
@@ -490,7 +496,7 @@ def not_capped(simulator: RespondingSimulator) -> None:
 
 
 @defect("R68-group", "A Group export holds some types only", "pdex-158", "pdex-168", "pdex-210",
-        also=(*DELIVERED_BULK, "atr-export-patient-all"))  # fmt: skip
+        also=(*DELIVERED_BULK, "atr-export-patient-all", "pdex-156", "pdex-167"))  # fmt: skip
 def group_types(simulator: RespondingSimulator) -> None:
     def change(asked: Asked, pairs: Any) -> tuple[Asked, Any]:
         return asked, pairs if "_type" in dict(pairs) else [*pairs, ("_type", "Patient,Coverage")]
@@ -499,7 +505,7 @@ def group_types(simulator: RespondingSimulator) -> None:
 
 
 @defect("R80-group", "The counts of a Group export are wrong", "atr-response-rules",
-        also=("bulk-man-10",))  # fmt: skip
+        also=("bulk-man-09", "bulk-man-10"))  # fmt: skip
 def group_counts(simulator: RespondingSimulator) -> None:
     def change(manifest: dict[str, Any]) -> None:
         for entry in manifest.get("output", []):
