@@ -84,13 +84,13 @@ class HttpClient:
         return exchange
 
     def stream(
-        self, url: str, *, headers: Mapping[str, str] | None = None
+        self, url: str, *, headers: Mapping[str, str] | None = None, follow: bool = True
     ) -> tuple[Exchange, Iterator[bytes]]:
         """The answer's head, and an iterator over its body in chunks.
 
         The iterator raises TargetError when the transfer breaks off or is shorter than announced.
         """
-        response, exchange = self._open("GET", url, dict(headers or {}), b"", follow=True)
+        response, exchange = self._open("GET", url, dict(headers or {}), b"", follow=follow)
         return exchange, self._chunks(response, exchange)
 
     def close(self) -> None:

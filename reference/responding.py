@@ -45,7 +45,7 @@ from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
 from .trust.authorization import AuthorizationServer
-from .trust.remote import RemoteKeys, fetch_jwks
+from .trust.remote import PublishedKeys, RemoteKeys, fetch_jwks
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
 
 BULK_MATCH = "bulk-match"
@@ -103,7 +103,7 @@ class RespondingPayer:
         engine: Engine,
         *,
         clock: Clock | None = None,
-        fetch: Callable[[str], Mapping[str, Any]] | None = None,
+        fetch: Callable[[str], PublishedKeys] | None = None,
     ) -> None:
         self.settings = settings
         self._engine = engine

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from payer_exchange.reference.errors import TargetUnreachable
 from payer_exchange.reference.parties import PayerIdentity
 from payer_exchange.reference.registration.clients import Client
 from payer_exchange.reference.store.database import open_data_dir
@@ -29,7 +28,6 @@ from payer_exchange.reference.trust.assertions import (
     verify,
 )
 from payer_exchange.reference.trust.keys import key_object, public_set
-from payer_exchange.reference.trust.remote import RemoteKeys
 
 AUDIENCE = "https://old.test/oauth/token"
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -305,84 +303,64 @@ def test_the_same_jti_of_another_client_is_another(replay):
     check(sign(claims(jti="same", iss="third-plan", sub="third-plan")), replay, client=other)
 
 
-# Keys at a registered URL
-
-
-class Published:
-    """A client's JWKS endpoint that can be changed and broken."""
-
-    def __init__(self, clock, *jwks):
-        self.answer, self.asked = public_set(*jwks), []
-        self.remote = RemoteKeys(self.fetch, clock)
-
-    def fetch(self, url):
-        self.asked.append(url)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+# The key is the registered one, wherever the header points
 
 
 URL = "https://new.test/jwks"
 AT_URL = replace(CLIENT, jwks=None, jwks_uri=URL)
 
 
-def taken(jwk, place, replay, clock, **header):
-    now = int(clock.now().timestamp())
-    text = sign(claims(exp=now + 60), jwk, header=header)
-    try:
-        check(text, replay, client=AT_URL, published=place.remote.get, now=clock.now())
-    except AssertionRefused:
-        return False
-    return True
+def at(*jwks, asked):
+    """Keys published at the registered URL; what is asked for is noted."""
+
+    def published(url, _kid):
+        asked.append(url)
+        return public_set(*jwks)
+
+    return published
 
 
-def test_only_the_registered_url_is_asked_and_not_each_time(clock, replay):
-    place = Published(clock, ES)
-    for _ in range(5):
-        assert taken(ES, place, replay, clock)
-    assert taken(ES, place, replay, clock, jku=URL)
-    assert not taken(ES, place, replay, clock, jku="https://evil.test/jwks")
-    assert place.asked == [URL]
+@pytest.mark.parametrize("header", [{}, {"jku": URL}])
+def test_a_key_url_is_taken_only_as_registered(header, replay):
+    asked = []
+    check(sign(header=header), replay, client=AT_URL, published=at(ES, asked=asked))
+    assert asked == [URL]
 
 
-def test_a_new_key_is_found_at_once_and_a_stranger_asks_once_a_minute(clock, replay):
-    place = Published(clock, ES)
-    assert taken(ES, place, replay, clock)
-    place.answer = public_set(ES, OTHER)
-    assert taken(OTHER, place, replay, clock)
-    for _ in range(20):
-        assert not taken(OTHER, place, replay, clock, kid="made-up")
-    assert len(place.asked) == 2
-    clock.advance(60)
-    assert not taken(OTHER, place, replay, clock, kid="made-up")
-    assert len(place.asked) == 3
+@pytest.mark.parametrize("jku", ["https://evil.test/jwks", URL + "/", URL + "?", URL.upper(),
+                                 "http://new.test/jwks", "", None, 5, [URL]])  # fmt: skip
+def test_another_key_url_is_refused_and_nothing_is_fetched(jku, replay):
+    asked = []
+    text = signed_by_hand({**HEADER, "jku": jku}, claims())
+    with pytest.raises(AssertionRefused, match="jku"):
+        check(text, replay, client=AT_URL, published=at(ES, asked=asked))
+    assert asked == []
 
 
-def test_a_removed_key_is_refused_within_five_minutes(clock, replay):
-    place = Published(clock, ES, OTHER)
-    assert taken(OTHER, place, replay, clock)
-    place.answer = public_set(ES)
-    clock.advance(300)
-    assert not taken(OTHER, place, replay, clock)
+@pytest.mark.parametrize("name", ["jwk", "x5u", "x5c"])
+def test_keys_in_the_header_are_not_looked_at(name, replay):
+    """Neither do they help a stranger nor do they hinder the client (SMART header table)."""
+    value = {"jwk": keys.public(OTHER), "x5u": "http://127.0.0.1:1/x", "x5c": ["bm9uZQ=="]}[name]
+    asked = []
+    published = at(ES, asked=asked)
+    check(sign(header={name: value}), replay, client=AT_URL, published=published)
+    with pytest.raises(AssertionRefused, match="signature"):
+        check(sign(jwk=OTHER, header={"kid": ES["kid"], name: value}), replay, client=AT_URL,
+              published=published)  # fmt: skip
+    assert set(asked) == {URL}
 
 
-def test_an_outage_is_bridged_for_an_hour(clock, replay):
-    place = Published(clock, ES)
-    assert taken(ES, place, replay, clock)
-    place.answer = TargetUnreachable("down")
-    for minute in (10, 30, 59):
-        clock.advance(minute * 60 - (clock.now() - NOW).total_seconds())
-        assert taken(ES, place, replay, clock)
-    clock.advance(60)
-    assert not taken(ES, place, replay, clock)
-    place.answer = public_set(ES)
-    clock.advance(60)
-    assert taken(ES, place, replay, clock)
+@pytest.mark.parametrize("answer", [{}, {"keys": 5}, {"keys": [5, None]}, {"keys": [{}]}])
+def test_a_set_that_is_none_opens_nothing(answer, replay):
+    with pytest.raises(AssertionRefused, match="kid"):
+        check(sign(), replay, client=AT_URL, published=lambda _url, _kid: answer)
 
 
-@pytest.mark.parametrize("answer", [{}, {"keys": 5}, {"keys": [5, None]}, {"keys": [{}]},
-                                    ValueError("no JSON"), TargetUnreachable("down")])  # fmt: skip
-def test_a_broken_endpoint_opens_nothing(answer, clock, replay):
-    place = Published(clock)
-    place.answer = answer
-    assert not taken(ES, place, replay, clock)
+def test_a_used_jti_is_kept_until_expiry_and_skew_and_then_swept(engine):
+    store = ReplayStore(engine)
+    assert store.use("new-plan", "a", SECONDS + 120.0, SECONDS)
+    assert not store.use("new-plan", "a", SECONDS + 300.0, SECONDS + 120)
+    assert store.use("new-plan", "b", SECONDS + 300.0, SECONDS + 121)
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT jti FROM used_jti").scalars().all()
+    assert kept == ["b"]
