@@ -51,6 +51,9 @@ _OPT_IN = Table(
     Column("recorded", String, nullable=False),
     Column("due", String, nullable=False),
     Column("issuer", String, nullable=False),
+    # When the source payer was known, and when the permission was taken back.
+    Column("informed", String, nullable=False),
+    Column("withdrawn", String, nullable=False),
 )
 _WORK = Table(
     "work_item",
@@ -111,6 +114,8 @@ class OptIn:
     recorded: str
     due: str
     issuer: str = ""
+    informed: str = ""
+    withdrawn: str = ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -160,6 +165,7 @@ class OptIns:
             found.append(OptIn(
                 f"opt-in-{secrets.token_hex(8)}", event, "active", instant(now),
                 instant(now + REQUEST_WITHIN), server.issuer if server else "",
+                instant(now) if server else "",
             ))  # fmt: skip
         unknown = [asdict(self._work_item(one)) for one in found if not one.issuer]
         with self._engine.begin() as connection:
@@ -191,7 +197,7 @@ class OptIns:
         statement = (
             update(_OPT_IN)
             .where(_OPT_IN.c.local_patient == local_patient, _OPT_IN.c.state == "active")
-            .values(state="withdrawn")
+            .values(state="withdrawn", withdrawn=instant(self._clock.now()))
         )
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
@@ -267,7 +273,7 @@ class OptIns:
             server = self.server_for(opt_in.event.other_payer)
             if server is not None:
                 self._settle(item, server)
-                found.append(replace(opt_in, issuer=server.issuer))
+                found.append(self.get(opt_in.id))
         return found
 
     def server_for(self, other: OtherPayer) -> Server | None:
@@ -297,7 +303,9 @@ class OptIns:
         with self._engine.begin() as connection:
             connection.execute(update(_WORK).where(_WORK.c.id == item.id).values(state="done"))
             connection.execute(
-                update(_OPT_IN).where(_OPT_IN.c.id == item.opt_in).values(issuer=server.issuer)
+                update(_OPT_IN)
+                .where(_OPT_IN.c.id == item.opt_in)
+                .values(issuer=server.issuer, informed=instant(self._clock.now()))
             )
 
 
@@ -375,4 +383,5 @@ def _opt_in(row: RowMapping) -> OptIn:
         **{**content, "other_payer": OtherPayer(**content["other_payer"])},
         education=Education(**education) if education else None,
     )
-    return OptIn(row["id"], event, row["state"], row["recorded"], row["due"], row["issuer"])
+    plain = {f.name: row[f.name] for f in fields(OptIn) if f.name != "event"}
+    return OptIn(event=event, **plain)

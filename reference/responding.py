@@ -6,7 +6,7 @@ A simulated payer puts HTTP around it; the judge never imports it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from .bulk_match.store import MatchGroups, StoredGroup
 from .bulk_match.work import BulkMatchSettings, BulkMatchWork
 from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
+from .duties import Duty, responder_duties
 from .errors import BadRequest
 from .export.jobs import EXPORT, ExportJobs, Job, NdjsonWriter
 from .export.queue import offers
@@ -42,6 +43,7 @@ from .parties import PayerIdentity
 from .reach import Reach
 from .registration.clients import ClientRegistry
 from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
+from .schedule import EASTERN, Clocks
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
 from .trust.authorization import AuthorizationServer
@@ -79,6 +81,8 @@ class RespondingSettings:
     """Whether the single-member operations are offered."""
     bulk: bool = True
     """Whether bulk match, Groups and their exports are offered."""
+    time_zone: str = EASTERN
+    """Where this payer's business days begin and end: an IANA name."""
     pdex_version: str = NEWEST
     """The version of PDex that this payer speaks."""
     parameters_envelope: bool = False
@@ -295,6 +299,10 @@ class RespondingPayer:
     def wait(self) -> timedelta:
         """How long a client is asked to wait between two polls."""
         return timedelta(seconds=self.settings.retry_after_s)
+
+    def duties(self) -> Iterator[Duty]:
+        """How fast each request was answered that is finished (cms0057-respond-1bd)."""
+        return responder_duties(self.audit.records(), Clocks(self.settings.time_zone))
 
     def suspend(self, client_id: str) -> None:
         """Suspend a client: its tokens end and its exports stop."""

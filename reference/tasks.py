@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from sqlalchemy import update as sql_update
 from .clock import Clock, instant
 from .errors import BadRequest
 from .fhir import json
+from .fhir.dates import parse_moment
 from .fhir.hrex import HREX_TEMP
 from .fhir.search import COMMON, TOKEN, Condition, SearchParameter
 
@@ -46,6 +48,9 @@ _PORTION = 500
 _OUTPUTS = "http://payer-to-payer-exchange/CodeSystem/task-output"
 # What is left to do once this stage is reached can no longer be stopped half-way.
 _STOPPABLE = ("", "collected", "retrieved", "archived")
+
+# When a source payer was asked, and by which Task.
+Request = tuple[datetime, str]
 
 _METADATA = MetaData()
 _TASK = Table(
@@ -250,6 +255,24 @@ class Tasks:
             statement = statement.where(_TASK.c.status.in_(statuses))
         with self._engine.connect() as connection:
             return {(patient, issuer) for patient, issuer in connection.execute(statement)}
+
+    def requests(self, local_patients: Sequence[str]) -> dict[tuple[str, str], list[Request]]:
+        """When each source payer was asked for some members, and by which Task, oldest first.
+
+        By (local Patient, issuer); what was cancelled before it was sent is left out.
+        """
+        found: dict[tuple[str, str], list[Request]] = {}
+        columns = (_TASK.c.local_patient, _TASK.c.issuer, _TASK.c.authored, _TASK.c.id)
+        for start in range(0, len(local_patients), _PORTION):
+            some = _TASK.c.local_patient.in_(local_patients[start : start + _PORTION])
+            statement = select(*columns).where(some, _TASK.c.status != CANCELLED)
+            with self._engine.connect() as connection:
+                rows = connection.execute(statement.order_by(_TASK.c.authored, _TASK.c.id)).all()
+            for patient, issuer, authored, ident in rows:
+                moment = parse_moment(authored)
+                assert moment is not None
+                found.setdefault((patient, issuer), []).append((moment, ident))
+        return found
 
     def search(self, pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
         """The Task resources that meet `code`, `_tag`, `_id`, `status`, `patient` and `part-of`.

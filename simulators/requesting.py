@@ -87,6 +87,8 @@ class RequestingSimulator:
         route("/audit", "audit", self.audit)
         route("/work-list", "work_list", self.work_list)
         route("/batches/<ident>", "batch", self.batch)
+        route("/duties", "duties", self.duties)
+        route("/ask-what-is-due", "ask_due", self.ask_due, methods=["POST"])
         return admin
 
     # Exchange
@@ -194,6 +196,13 @@ class RequestingSimulator:
         found, task = self.payer.opt_in(event_from_json(json_body()))
         return json_answer({**found.as_json(), "task": f"Task/{task}" if task else None},
                            status=201)  # fmt: skip
+
+    def duties(self) -> Response:
+        now = self.payer.clock.now()
+        return json_answer([duty.as_json(now) for duty in self.payer.calendar.duties()])
+
+    def ask_due(self) -> Response:
+        return json_answer({"batches": self.payer.ask_what_is_due()})
 
     def withdraw(self, patient: str) -> Response:
         return json_answer({"withdrawn": self.payer.opt_ins.withdraw(patient)})

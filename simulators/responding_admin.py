@@ -22,6 +22,7 @@ def admin_api(payer: RespondingPayer) -> Blueprint:
     route("/clients/<client_id>/<state>", "state", api.state, methods=["POST"])
     route("/members/<member>/withdraw", "withdraw", api.withdraw, methods=["POST"])
     route("/audit", "audit", api.audit)
+    route("/duties", "duties", api.duties)
     route("/withheld/<kind>/<ident>", "withheld", api.withheld)
     return admin
 
@@ -52,6 +53,11 @@ class _AdminApi:
     def audit(self) -> Response:
         self._check_token()
         return json_answer(self._payer.audit.records(request.args.get("exchange")))
+
+    def duties(self) -> Response:
+        self._check_token()
+        now = self._payer.clock.now()
+        return json_answer([duty.as_json(now) for duty in self._payer.duties()])
 
     def withheld(self, kind: str, ident: str) -> Response:
         self._check_token()

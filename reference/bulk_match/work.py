@@ -82,7 +82,7 @@ class BulkMatchWork:
         self._write_groups(job, requester, sorted_, writer)
         details = {"counts": dict(sorted_.reasons)}
         self.audit.record("member-match", "bulk", "complete", exchange=job.id,
-                          client=job.client_id, details=details)  # fmt: skip
+                          client=job.client_id, started=job.created, details=details)  # fmt: skip
         return {"counts": {code: len(b.members) for code, b in sorted_.buckets.items()}}
 
     def _sort(

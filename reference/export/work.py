@@ -75,7 +75,7 @@ class ExportWork:
             writer.write("OperationOutcome", json.write(outcome_of([ignored])))
         tally = run.tally.as_json()
         self.audit.record("export", "written", "complete", exchange=job.id, client=job.client_id,
-                          details=tally)  # fmt: skip
+                          started=job.created, details=tally)  # fmt: skip
         return {"tally": tally, "left_out": run.left_out}
 
 

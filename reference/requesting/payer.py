@@ -37,6 +37,7 @@ from .batch_making import (
 from .batch_request import Export, read_bulk_invoke
 from .batch_summary import opt_in_requests, summary
 from .batches import Batches
+from .calendar import Calendar
 from .from_opt_in import request_parameters
 from .request import InvokeRequest, check_consent, read_invoke
 from .run import Exchanges, Rooms
@@ -81,6 +82,7 @@ class RequestingPayer:
             rooms, self.batches, sleep=sleep, on_phase=on_phase, on_exchange=on_exchange
         )
         self._rooms = rooms
+        self.calendar = Calendar(self)
         self._invoking = threading.Lock()
         self._keep_organization(self.settings.identity)
 
@@ -181,6 +183,10 @@ class RequestingPayer:
             batch = maker.make(requests, tuple(export))
         self.bulk.submit(batch)
         return batch
+
+    def ask_what_is_due(self) -> list[str]:
+        """The ids of the batches that ask for all that the regulation's clocks make due now."""
+        return self.calendar.ask()
 
     def batch_summary(self, batch_id: str) -> dict[str, Any]:
         """How many members of a batch had which outcome, and how many lines came of it."""

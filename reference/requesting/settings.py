@@ -13,6 +13,7 @@ from ..intake.archive import MODES
 from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
 from ..registration.servers import EXPORT_METHODS
+from ..schedule import EASTERN
 
 BULK_EXPORT_METHODS = ("davinci-data-export", "export")
 
@@ -59,6 +60,8 @@ class RequestingSettings:
     """How long to wait for an export to be finished, in seconds."""
     verify_tls: bool | str = True
     """Whether certificates are checked; or the file of the authorities to check them against."""
+    time_zone: str = EASTERN
+    """Where this payer's days begin and end: an IANA name."""
     admin_token: str = field(default_factory=_token, repr=False)
     """The bearer token of the admin API."""
     operator_token: str = field(default_factory=_token, repr=False)
