@@ -16,6 +16,7 @@ from .fhir.dates import moment_range
 from .fhir.hrex import HREX_TEMP, V2_0203
 from .fhir.parameters import Parameter, by_name, make_parameters, parameters_of, required
 from .fhir.pdex import NEWEST
+from .fhir.search import elements
 
 PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
 _BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
@@ -113,6 +114,19 @@ def answer(
     if patient_url and not old:
         entries.append({"name": "MemberId", "valueReference": {"reference": patient_url}})
     return make_parameters(entries)
+
+
+def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, str]:
+    """The business identifier a payer knows its member by: UMB, else MB, else one from the id."""
+    found: dict[str, tuple[str, str]] = {}
+    for identifier in elements(patient, ["identifier"]):
+        system, value = (next(elements(identifier, [name]), None) for name in ("system", "value"))
+        if not (isinstance(system, str) and isinstance(value, str) and system and value):
+            continue
+        for code in elements(identifier, ["type", "coding", "code"]):
+            if code in ("UMB", "MB"):
+                found.setdefault(code, (system, value))
+    return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
 
 
 def _refuse(message: str, expression: str) -> BadRequest:

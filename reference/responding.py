@@ -34,11 +34,11 @@ from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.outcome import outcome_of
 from .fhir.pdex import BULK_MATCH_SCOPES, NEWEST
-from .fhir.search import elements
+from .limits import Limits
 from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.registry import MemberRegistry
-from .member_match import MemberMatchRequest, answer, read_request
+from .member_match import MemberMatchRequest, answer, member_identifier, read_request
 from .parties import PayerIdentity
 from .reach import Reach
 from .registration.clients import ClientRegistry
@@ -46,6 +46,7 @@ from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
 from .schedule import EASTERN, Clocks
 from .store.repository import Repository
 from .trust.assertions import ReplayStore
+from .trust.attempts import FailedAttempts
 from .trust.authorization import AuthorizationServer
 from .trust.remote import PublishedKeys, RemoteKeys, fetch_jwks
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
@@ -92,6 +93,8 @@ class RespondingSettings:
 
     Off unless said: PDex has CoverageToLink as an option (pdex-145), HRex as a payer's duty.
     """
+    limits: Limits = field(default_factory=Limits)
+    """How often a client may fail to authenticate or to find a member."""
     most_members: int = 10_000
     """How many members one bulk match may hold."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
@@ -131,6 +134,7 @@ class RespondingPayer:
             self.matches,
             self.clock,
             RemoteKeys(fetch or fetch_jwks, self.clock).get,
+            FailedAttempts(engine, settings.limits),
         )
         self.retrieval = Retrieval(
             self.repository,
@@ -383,19 +387,6 @@ class RespondingPayer:
             client=client_id,
             details={"strategy": self.strategy.name, "version": self.strategy.version},
         )
-
-
-def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, str]:
-    """The business identifier a payer knows its member by: UMB, else MB, else one from the id."""
-    found: dict[str, tuple[str, str]] = {}
-    for identifier in elements(patient, ["identifier"]):
-        system, value = (next(elements(identifier, [name]), None) for name in ("system", "value"))
-        if not (isinstance(system, str) and isinstance(value, str) and system and value):
-            continue
-        for code in elements(identifier, ["type", "coding", "code"]):
-            if code in ("UMB", "MB"):
-                found.setdefault(code, (system, value))
-    return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
 
 
 def _no_single_match(outcome: Outcome) -> BadRequest:

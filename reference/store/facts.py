@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import RecordRejected
 from ..fhir import json
 from ..fhir.dates import moment_range
-from ..fhir.references import binary_urls, patient_of, references_in, split_reference
+from ..fhir.references import binary_urls, is_id, patient_of, references_in, split_reference
 from .repository import Stored, sortable
 
 # Where the date of service stands, by type, in the order of preference.
@@ -55,7 +55,7 @@ def stored(resource: Mapping[str, Any], body: bytes, *, now: datetime) -> Stored
     kind, ident = resource.get("resourceType"), resource.get("id")
     if not isinstance(kind, str) or not kind.isalnum():
         raise RecordRejected("A resource has no resourceType.")
-    if not isinstance(ident, str) or not _is_id(ident):
+    if not isinstance(ident, str) or not is_id(ident):
         raise RecordRejected(f"A {kind} has no id of 1 to 64 letters, digits, hyphens and dots.")
     own = (kind, ident)
     patient = patient_of(resource) or ""
@@ -101,14 +101,6 @@ def service_date(resource: Mapping[str, Any]) -> str | None:
         if isinstance(value, str) and moment_range(value):
             return value
     return None
-
-
-def _is_id(ident: str) -> bool:
-    return (
-        0 < len(ident) <= 64
-        and ident.isascii()
-        and ident.replace("-", "").replace(".", "").isalnum()
-    )
 
 
 def _last_updated(resource: Mapping[str, Any], now: datetime) -> str:
