@@ -16,6 +16,7 @@ from ..reference.fhir.pdex import (
 from ..reference.fhir.search import COMMON, PARAMETERS, REFERENCE
 from ..reference.responding import RespondingPayer
 from ..reference.trust.keys import ALGORITHMS
+from .trust_routes import INTROSPECT, REVOKE, endpoint_url
 
 _GUIDE = "http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/hl7.fhir.us.davinci-pdex"
 _BULK = "http://hl7.org/fhir/uv/bulkdata/"
@@ -26,6 +27,8 @@ def smart_configuration(payer: RespondingPayer) -> dict[str, Any]:
     """The SMART discovery document (SMART App Launch 2.2, conformance)."""
     return {
         "token_endpoint": payer.settings.token_url,
+        "introspection_endpoint": endpoint_url(payer, INTROSPECT),
+        "revocation_endpoint": endpoint_url(payer, REVOKE),
         "grant_types_supported": ["client_credentials"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
         "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS),

@@ -37,6 +37,7 @@ from .discovery import capability_statement, davinci_configuration, smart_config
 from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
 from .groups import GroupRoutes
 from .responding_admin import admin_api
+from .trust_routes import TrustRoutes, form_fields
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class RespondingSimulator:
 
     def __init__(self, payer: RespondingPayer) -> None:
         self.payer = payer
+        self.trust = TrustRoutes(payer)
         self.after: list[tuple[str, After]] = []
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -97,6 +99,7 @@ class RespondingSimulator:
         paths = {INTERNAL_TOKEN, urlsplit(self.payer.settings.token_url).path}
         for path in sorted(paths):
             outside.add_url_rule(path, "token", self.token, methods=["POST"])
+        self.trust.add_to(outside, INTERNAL_TOKEN)
         outside.add_url_rule("/.well-known/davinci-configuration", "davinci", self.davinci)
         return outside
 
@@ -118,10 +121,8 @@ class RespondingSimulator:
     # Authorization
 
     def token(self) -> Response:
-        if media.media_type(request.content_type) != media.FORM:
-            raise OAuthError(400, "invalid_request", f"Send the form as {media.FORM}.")
-        form = {name: request.form.getlist(name) for name in request.form}
-        answer, client = self.payer.authorization.token(form, request.headers.get("Authorization"))
+        header = request.headers.get("Authorization")
+        answer, client = self.payer.authorization.token(form_fields(), header)
         self.payer.audit.record("authorization", "token", "granted", client=client)
         return json_answer(answer, headers={"Pragma": "no-cache"})
 
@@ -209,11 +210,9 @@ class RespondingSimulator:
 
     def _oauth_error(self, error: OAuthError) -> Response:
         self.payer.audit.record("authorization", "token", "refused", reason=error.reason)
-        headers = (
-            {"WWW-Authenticate": "Basic"}
-            if (error.status == 401 and request.headers.get("Authorization"))
-            else {}
-        )
+        headers = dict(error.headers)
+        if error.status == 401 and request.headers.get("Authorization"):
+            headers.setdefault("WWW-Authenticate", "Basic")
         content = {"error": error.error, "error_description": error.description}
         return json_answer(content, status=error.status, headers=headers)
 

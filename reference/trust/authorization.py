@@ -8,8 +8,9 @@ SMART wants the client id, so both are taken) or by a `patient` form parameter.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -18,6 +19,7 @@ from ..fhir.references import split_reference
 from ..matches import Matches
 from ..registration.clients import Client, ClientRegistry
 from .assertions import AssertionRefused, ReplayStore, unverified_client_id, verify
+from .attempts import FailedAttempts
 from .scopes import grant
 from .signing import ASSERTION_TYPE
 from .tokens import Grant, TokenStore
@@ -33,6 +35,7 @@ class OAuthError(Exception):
     error: str
     description: str
     reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -46,6 +49,7 @@ class AuthorizationServer:
     matches: Matches
     clock: Clock
     published: Callable[[str, str], Mapping[str, Any]]
+    failed: FailedAttempts
 
     def token(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[dict[str, Any], str]:
         """The token answer and the client it is for; raises OAuthError otherwise.
@@ -56,7 +60,7 @@ class AuthorizationServer:
             if len(form.get(name, [])) > 1:
                 raise OAuthError(400, "invalid_request", f"Send {name} once.")
         _expect_grant_type(_one(form, "grant_type"))
-        client, subject = self._authenticate(form, basic)
+        client, subject = self.authenticate(form, basic)
         asked = _one(form, "scope").split()
         if not asked:
             raise OAuthError(400, "invalid_scope", "Send the scopes you need in scope.")
@@ -82,7 +86,29 @@ class AuthorizationServer:
         client = self.clients.find(found.client_id) if found else None
         return found if client and client.state == "approved" else None
 
-    def _authenticate(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[Client, str]:
+    def authenticate(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[Client, str]:
+        """The client that asks, and the subject of its assertion.
+
+        Raises OAuthError: 401 for a stranger, and 429 with Retry-After for an id under which
+        authentication failed too often, whoever it was.
+        """
+        claimed = _claimed(form, basic)
+        wait = self.failed.wait_s(claimed, self.clock.now()) if claimed else 0.0
+        if wait:
+            raise OAuthError(429, "temporarily_unavailable",
+                             "Authentication failed too often. Wait as long as Retry-After says.",
+                             reason="too-many-failures",
+                             headers={"Retry-After": str(max(1, math.ceil(wait)))})  # fmt: skip
+        try:
+            return self._authenticated(form, basic)
+        except OAuthError as refused:
+            if claimed and refused.error == "invalid_client":
+                self.failed.add(claimed, self.clock.now())
+            raise
+
+    def _authenticated(
+        self, form: Mapping[str, list[str]], basic: str | None
+    ) -> tuple[Client, str]:
         if basic:
             if "client_assertion" in form:
                 raise OAuthError(400, "invalid_request", "Authenticate in one way only.")
@@ -113,19 +139,15 @@ class AuthorizationServer:
         return client, verified.subject
 
     def _by_secret(self, header: str) -> tuple[Client, str]:
-        scheme, _, encoded = header.partition(" ")
+        client_id, secret = _id_and_secret(header)
         try:
-            text = base64.b64decode(encoded, validate=True).decode()
-        except ValueError:
-            text = ""
-        client_id, _, secret = text.partition(":")
-        try:
-            client = self._approved(unquote_plus(client_id))
+            client = self._approved(client_id)
         except AssertionRefused as refused:
             raise invalid_client(str(refused)) from refused
         now = self.clock.now()
-        accepted = [s.accepts(unquote_plus(secret), now) for s in client.secrets]
-        if scheme.lower() != "basic" or not any(accepted):
+        # Each is looked at, so that the time tells nothing.
+        accepted = [s.accepts(secret, now) for s in client.secrets]
+        if not any(accepted):
             raise invalid_client("secret")
         return client, client.client_id
 
@@ -158,6 +180,27 @@ def invalid_client(reason: str) -> OAuthError:
     return OAuthError(
         401, "invalid_client", "The client could not be authenticated.", reason=reason
     )
+
+
+def _claimed(form: Mapping[str, list[str]], basic: str | None) -> str:
+    """Who the caller says to be, before anything is checked; empty when it does not say."""
+    if basic:
+        return _id_and_secret(basic)[0]
+    try:
+        return unverified_client_id(_one(form, "client_assertion"))
+    except AssertionRefused:
+        return ""
+
+
+def _id_and_secret(header: str) -> tuple[str, str]:
+    """The two halves of a Basic header (RFC 6749, 2.3.1); both empty when it is none."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        text = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
+        text = ""
+    client_id, _, secret = (text if scheme.lower() == "basic" else "").partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)
 
 
 def _expect_grant_type(grant_type: str) -> None:

@@ -32,6 +32,8 @@ class Grant:
     scopes: frozenset[str]
     member: str | None
     expires: float
+    asked: tuple[str, ...] = ()
+    """The scopes in the order and the words in which they were granted."""
 
 
 class TokenStore:
@@ -66,9 +68,14 @@ class TokenStore:
             row = connection.execute(statement).mappings().first()
         if row is None or row["expires"] <= now.timestamp():
             return None
-        return Grant(
-            row["client_id"], frozenset(row["scope"].split()), row["member"], row["expires"]
-        )
+        scopes = tuple(row["scope"].split())
+        return Grant(row["client_id"], frozenset(scopes), row["member"], row["expires"], scopes)
+
+    def revoke(self, token: str, client_id: str) -> None:
+        """The token stops at once if it is the client's; else nothing changes (RFC 7009)."""
+        own = (_TOKEN.c.sha256 == _digest(token)) & (_TOKEN.c.client_id == client_id)
+        with self._engine.begin() as connection:
+            connection.execute(delete(_TOKEN).where(own))
 
     def revoke_all(self, client_id: str) -> None:
         """Every token of a client stops at once, as when it is suspended."""
