@@ -13,6 +13,7 @@ from typing import Any
 from ..reference.clock import Clock
 from ..reference.credentials import credentials
 from ..reference.fhir import json
+from ..reference.fhir.pdex import BULK_MATCH_SCOPES
 from ..reference.opt_in import Education, OptInEvent, OtherPayer
 from ..reference.requesting import PhaseEvent, RequestingPayer, RequestingSettings
 from ..reference.settings import Settings
@@ -124,6 +125,7 @@ def registration_of(responder: RunningResponder) -> dict[str, Any]:
         "fhir_base": responder.fhir_base,
         "client_id": CLIENT_ID,
         "key": responder.client_key,
+        "bulk_match_scope": BULK_MATCH_SCOPES.get(responder.payer.settings.pdex_version, ""),
         "organization": {
             "system": RESPONDING.system,
             "value": RESPONDING.value,
@@ -148,6 +150,7 @@ def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict
         "token_url": auth.token_url,
         "match_scope": auth.match_scope,
         "data_scope": auth.data_scope,
+        "bulk_match_scope": auth.bulk_scope(settings.target.pdex_version),
         "member_binding": auth.member_binding,
         "organization": {**identifier, "name": responding.get("name", "")},
         **({"key": found.jwk} if found.jwk else

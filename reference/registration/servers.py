@@ -21,6 +21,7 @@ from .clients import Client, ClientRegistry, client_from_json
 AUTH_METHODS = ("private_key_jwt", "client_secret_basic")
 BINDINGS = ("patient", "sub", "none")
 EXPORT_METHODS = ("export", "everything", "search")
+BULK_EXPORT_METHODS = ("davinci-data-export", "export")
 
 _METADATA = MetaData()
 _SERVER = Table(
@@ -56,6 +57,10 @@ class Server:
     """How a data token is bound to the matched member: patient, sub or none."""
     export_method: str = ""
     """export, everything or search; empty: as the payer's own settings say."""
+    bulk_match_scope: str = ""
+    """The scope asked for before $bulk-member-match; empty: as the payer's own settings say."""
+    bulk_export_method: str = ""
+    """How a matched Group is exported: davinci-data-export or export; empty: as the settings."""
     file_origins: tuple[str, ...] = ()
     """Origins besides the FHIR base's own that export files may lie at. No token goes there."""
 
@@ -160,7 +165,8 @@ def _entries(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 def _check(server: Server) -> None:
     for name, allowed in (("auth_method", AUTH_METHODS), ("member_binding", BINDINGS),
-                          ("export_method", ("", *EXPORT_METHODS))):  # fmt: skip
+                          ("export_method", ("", *EXPORT_METHODS)),
+                          ("bulk_export_method", ("", *BULK_EXPORT_METHODS))):  # fmt: skip
         if getattr(server, name) not in allowed:
             raise SettingsError(f"A server's {name} is one of {', '.join(filter(None, allowed))}.")
     for name in ("issuer", "fhir_base", "token_url"):

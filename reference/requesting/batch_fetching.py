@@ -78,7 +78,7 @@ class PartFetcher:
         submissions = list(self._submissions(members, talk.server))
         staging = Staging(folder_of(self._rooms, part) / "match")
         staging.clear()
-        talk.scope = self._rooms.settings.bulk_match_scope
+        talk.scope = talk.server.bulk_match_scope or self._rooms.settings.bulk_match_scope
         with self._trace(part, talk.server).phase("member-match", "members were matched") as phase:
             phase.details["operation"] = "bulk-member-match"
             groups = talk.bulk_match(submissions, staging, phase) if submissions else []
@@ -142,7 +142,7 @@ class PartFetcher:
             return self._keep(replace(part, stage=DONE))
         asked = self._rooms.tasks.get(part.batch_id).request["export"]
         folder, received, talk.scope = folder_of(self._rooms, part), [], ""
-        method = self._rooms.settings.bulk_export_method
+        method = talk.server.bulk_export_method or self._rooms.settings.bulk_export_method
         for number, group in enumerate(groups):
             self._check(part.batch_id)
             staging = Staging(folder, f"{part.number:04}-{number}-")

@@ -12,10 +12,8 @@ from ..fhir.pdex import BULK_MEMBER_MATCH
 from ..intake.archive import MODES
 from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
-from ..registration.servers import EXPORT_METHODS
+from ..registration.servers import BULK_EXPORT_METHODS, EXPORT_METHODS
 from ..schedule import EASTERN
-
-BULK_EXPORT_METHODS = ("davinci-data-export", "export")
 
 
 def _token() -> str:
