@@ -108,8 +108,10 @@ def nothing_of(seen: Seen, name: str) -> None:
         return
     seen.files()
     member = seen.run.member(_required(seen.run.request(name), "member"))
+    # What members share may be there for the other one.
     withheld = {key: {"reason": "consent withdrawn"}
-                for key in delivery.expected_keys(member, *_SENT)}  # fmt: skip
+                for key in delivery.expected_keys(member, *_SENT)
+                if key[0] not in payload.SHARED}  # fmt: skip
     delivery.none_present(withheld, seen.resources())
 
 

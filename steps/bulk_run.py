@@ -137,6 +137,8 @@ class BulkRun:
     def submitted(self, name: str, **changes: Mapping[str, Any]) -> Submitted:
         """A request as one MemberBundle, its Patient or Coverage changed."""
         wanted = {**self._run.request(name), **changes}
+        if "patient" not in changes:
+            wanted |= _with_own_id(wanted, f"submitted-{name}"[:64])
         body = self._run.match_body(name, wanted)
         return Submitted(
             name, wanted["patient"], wanted["coverage_to_match"], BUCKETS[wanted["expect"]],
@@ -195,7 +197,7 @@ class BulkRun:
         return [self.submitted(name) for name in usable]
 
     def _with_extras(self) -> Sequence[Submitted]:
-        patient = copy.deepcopy(dict(self._run.request("unique")["patient"]))
+        patient = copy.deepcopy(dict(self.submitted("unique").patient))
         patient["meta"] = {**_EXTRAS, "tag": [{"system": "http://example.org/tag", "code": "kept"}]}
         patient["contained"] = [{"resourceType": "Organization", "id": "inner", "name": "Inner"}]
         patient["managingOrganization"] = {"reference": "#inner"}
@@ -215,6 +217,15 @@ class BulkRun:
     def _match(self, submitted: Sequence[Submitted]) -> BulkMatch:
         started = Export(self.send(bundles(submitted)))
         return BulkMatch(self._run.follow(started, self.token), tuple(submitted))
+
+
+def _with_own_id(wanted: Mapping[str, Any], ident: str) -> dict[str, Any]:
+    """A request's Patient under an id that no other request has, and the Coverage that names it.
+
+    A truth table may give several requests the same Patient id; in one batch it is the key.
+    """
+    coverage = {**wanted["coverage_to_match"], "beneficiary": {"reference": f"Patient/{ident}"}}
+    return {"patient": {**wanted["patient"], "id": ident}, "coverage_to_match": coverage}
 
 
 def for_payers(parameters: Mapping[str, Any]) -> dict[str, Any]:
