@@ -93,11 +93,12 @@ def tell(proof: Proof, console: Console) -> None:
         console.print(f"Turned away: {count:,} lines. {reason}", highlight=False)
     for what, count in proof.wrong_outcomes.items():
         console.print(f"[red]{count:,} members: {what}.[/red]", highlight=False)
-    console.print(
-        f"Digests: {proof.unequal_digests:,} unequal. "
-        f"Markers: {proof.markers:,} seen, {proof.foreign_markers:,} of another member.",
-        highlight=False,
+    markers = (
+        f"Markers: {proof.markers:,} seen, {proof.foreign_markers:,} of another member."
+        if proof.markers
+        else "What was loaded carries no markers to look for."
     )
+    console.print(f"Digests: {proof.unequal_digests:,} unequal. {markers}", highlight=False)
 
 
 _OPT_INS = {"resourceType": "Parameters",
