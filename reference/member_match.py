@@ -17,6 +17,7 @@ from .fhir.hrex import HREX_TEMP, V2_0203
 from .fhir.parameters import Parameter, by_name, make_parameters, parameters_of, required
 from .fhir.pdex import NEWEST
 from .fhir.search import elements
+from .matching import Outcome
 
 PARAMETER_NAMES = ("MemberPatient", "CoverageToMatch", "CoverageToLink", "Consent")
 _BIRTH_SEX = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex"
@@ -127,6 +128,14 @@ def member_identifier(patient: Mapping[str, Any], fhir_base: str) -> tuple[str, 
             if code in ("UMB", "MB"):
                 found.setdefault(code, (system, value))
     return found.get("UMB") or found.get("MB") or (f"{fhir_base}/member", str(patient["id"]))
+
+
+def no_match(outcome: Outcome) -> BadRequest:
+    """The refusal when nobody or more than one is found; it tells no more (mm-9, mm-10, mm-12)."""
+    if outcome is Outcome.MULTIPLE:
+        return BadRequest("More than one member fits what was submitted.", status=422,
+                          code="multiple-matches")  # fmt: skip
+    return BadRequest("No member fits what was submitted.", status=422, code="not-found")
 
 
 def _refuse(message: str, expression: str) -> BadRequest:

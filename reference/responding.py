@@ -34,11 +34,13 @@ from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.outcome import outcome_of
 from .fhir.pdex import BULK_MATCH_SCOPES, NEWEST
+from .guarded import GuardedMatch
 from .limits import Limits
 from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
+from .matching.guard import MatchGuard
 from .matching.registry import MemberRegistry
-from .member_match import MemberMatchRequest, answer, member_identifier, read_request
+from .member_match import MemberMatchRequest, answer, member_identifier, no_match, read_request
 from .parties import PayerIdentity
 from .reach import Reach
 from .registration.clients import ClientRegistry
@@ -125,6 +127,10 @@ class RespondingPayer:
         self.clients = ClientRegistry(engine)
         self.audit = AuditLog(engine, "responding", self.clock)
         self.strategy = load_strategy(settings.strategy)
+        # Looked up at each call: what decides may be changed while the payer runs.
+        guard = MatchGuard(engine, settings.limits)
+        self.guarded = GuardedMatch(guard, lambda *asked: self.match(*asked), self.audit,
+                                    self.clock)  # fmt: skip
         self.releases = Releases(self.repository, settings.scope)
         self.authorization = AuthorizationServer(
             settings.token_url,
@@ -167,14 +173,15 @@ class RespondingPayer:
         """The out-parameters of `$member-match`.
 
         Raises BadRequest: 403 without the operation's scope, 400 or 422 for a bad request, 422 for
-        no match, several, or a consent that cannot be honoured (mm-8 to mm-12).
+        no match, several, or a consent that cannot be honoured (mm-8 to mm-12), 429 for one that
+        was tried too often (mm-7).
         """
         self._require_scope(grant, MEMBER_MATCH)
         request = read_request(body)
-        decision = self.match(request, grant.client_id)
+        decision = self.guarded.one(request, grant.client_id)
         self._audit_match(grant.client_id, decision)
         if decision.outcome is not Outcome.MATCH or decision.member_key is None:
-            raise _no_single_match(decision.outcome)
+            raise no_match(decision.outcome)
         consent = self.judge_consent(request, self.requester_of(grant.client_id))
         if not consent.granted:
             self.audit.record("member-match", "consent", "refused", reason=consent.reason,
@@ -251,9 +258,10 @@ class RespondingPayer:
         """Start a `$bulk-member-match`; returns its job.
 
         Raises BadRequest: 403 without the operation's scope, 400, 413 or 422 for a request that
-        is none (pdex-148, pdex-398), 429 with too many jobs.
+        is none (pdex-148, pdex-398), 429 with too many jobs or failed matches.
         """
         self._require_scope(grant, *BULK_MATCH_SCOPES.values())
+        self.guarded.check_client(grant.client_id)
         with json.without_collection():
             found = json.read_large_object(body)
             kept = read_bulk_request(found, self.settings.most_members).kept()
@@ -338,7 +346,7 @@ class RespondingPayer:
         work = BulkMatchWork(
             BulkMatchSettings(settings.identity, settings.fhir_base, settings.pdex_version,
                               settings.parameters_envelope),
-            decide=self.match,
+            decisions=self.guarded.many,
             judge=self.judge_consent,
             identify=self.identify,
             requester_of=self.requester_of,
@@ -387,10 +395,3 @@ class RespondingPayer:
             client=client_id,
             details={"strategy": self.strategy.name, "version": self.strategy.version},
         )
-
-
-def _no_single_match(outcome: Outcome) -> BadRequest:
-    if outcome is Outcome.MULTIPLE:
-        return BadRequest("More than one member fits what was submitted.", status=422,
-                          code="multiple-matches")  # fmt: skip
-    return BadRequest("No member fits what was submitted.", status=422, code="not-found")

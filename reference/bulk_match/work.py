@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -53,12 +54,12 @@ class BulkMatchSettings:
 class BulkMatchWork:
     """Does bulk matches; one for all of a payer's threads.
 
-    `decide`, `judge` and `identify` are the payer's own: who is meant, whether the consent holds,
-    and the business identifiers of its members.
+    `decisions`, `judge` and `identify` are the payer's own: who is meant, whether the consent
+    holds, and the business identifiers of its members.
     """
 
     settings: BulkMatchSettings
-    decide: Callable[[MemberMatchRequest, str], Decision]
+    decisions: Callable[[str], AbstractContextManager[Callable[[MemberMatchRequest], Decision]]]
     judge: Callable[[MemberMatchRequest, PayerIdentity | None], ConsentDecision]
     identify: Callable[[Sequence[str]], Mapping[str, tuple[str, str]]]
     requester_of: Callable[[str], PayerIdentity | None]
@@ -75,10 +76,11 @@ class BulkMatchWork:
         request = KeptRequest.read(self.submitted(job))
         sorted_ = _Sorted(problems=list(request.ignored))
         requester = self.requester_of(job.client_id)
-        for index, bundle in enumerate(request.bundles()):
-            self._sort(bundle, job.client_id, requester, request.repeated, sorted_)
-            if index % _REPORT_EVERY == 0:
-                progress(f"{index} of {request.members} members")
+        with self.decisions(job.client_id) as decide:
+            for index, bundle in enumerate(request.bundles()):
+                self._sort(bundle, decide, requester, request.repeated, sorted_)
+                if index % _REPORT_EVERY == 0:
+                    progress(f"{index} of {request.members} members")
         self._write_groups(job, requester, sorted_, writer)
         details = {"counts": dict(sorted_.reasons)}
         self.audit.record("member-match", "bulk", "complete", exchange=job.id,
@@ -88,7 +90,7 @@ class BulkMatchWork:
     def _sort(
         self,
         bundle: MemberBundle,
-        client_id: str,
+        decide: Callable[[MemberMatchRequest], Decision],
         requester: PayerIdentity | None,
         repeated: frozenset[str],
         sorted_: _Sorted,
@@ -98,7 +100,7 @@ class BulkMatchWork:
         if bundle.fault:
             sorted_.problems.append(bundle.fault)
         else:
-            decision = self.decide(bundle.request, client_id)
+            decision = decide(bundle.request)
             member, reason = decision.member_key, decision.reason
             if decision.outcome is Outcome.MATCH and member is not None:
                 consent = self.judge(bundle.request, requester)
