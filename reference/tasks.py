@@ -31,7 +31,7 @@ from .errors import BadRequest
 from .fhir import json
 from .fhir.dates import parse_moment
 from .fhir.hrex import HREX_TEMP
-from .fhir.search import COMMON, TOKEN, Condition, SearchParameter
+from .task_search import task_condition
 
 REQUESTED, IN_PROGRESS, COMPLETED = "requested", "in-progress", "completed"
 CANCELLED, FAILED, TAKEN_BACK = "cancelled", "failed", "entered-in-error"
@@ -279,7 +279,7 @@ class Tasks:
 
         Raises BadRequest for another parameter.
         """
-        conditions = [_condition(name, value) for name, value in pairs]
+        conditions = [task_condition(name, value) for name, value in pairs]
         return [task for task in self._resources() if all(c.holds(task) for c in conditions)]
 
     def _resources(self) -> Iterator[dict[str, Any]]:
@@ -383,27 +383,6 @@ class Tasks:
         statement = sql_update(_TASK).where(*wanted).values(**values)
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount > 0
-
-
-_SEARCH = {
-    "_id": COMMON["_id"],
-    "_tag": COMMON["_tag"],
-    "code": SearchParameter(TOKEN, ("code",)),
-    "status": SearchParameter(TOKEN, ("status",)),
-    "patient": SearchParameter("reference", ("for",)),
-    "subject": SearchParameter("reference", ("for",)),
-    "part-of": SearchParameter("reference", ("partOf",)),
-}
-
-
-def _condition(name: str, value: str) -> Condition:
-    if name not in _SEARCH or not value:
-        raise BadRequest(
-            f"Tasks are searched by {', '.join(sorted(_SEARCH))}, each with a value.",
-            code="not-supported",
-            expression=name if name in _SEARCH else "",
-        )
-    return Condition(name, _SEARCH[name], "", tuple(value.split(",")))
 
 
 def _output(kind: str, reference: str) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from collections.abc import Iterable
 
 from ...reference.errors import SettingsError
 from ..responding import RespondingSimulator
-from . import authorization, bulk, discovery, export, match, payload, retrieval  # noqa: F401 - they register
+from . import (  # noqa: F401 - they register
+    authorization,
+    bulk_match,
+    discovery,
+    export,
+    groups,
+    match,
+    payload,
+    retrieval,
+)
 from .registry import DEFECTS, Defect
 
 __all__ = ["DEFECTS", "Defect", "apply"]
