@@ -66,6 +66,21 @@ Feature: Discovery
     And "fhirVersion" starts with "4.0"
     And "kind" is "instance"
 
+  @smart-disc-13
+  Scenario Outline: An advertised <endpoint> is there
+    Given the target's SMART configuration
+    Then the advertised "<endpoint>" is an absolute URL where POST is answered
+
+    Examples:
+      | endpoint               |
+      | introspection_endpoint |
+      | revocation_endpoint    |
+
+  @scope-01
+  Scenario: The resource scopes that are offered are well formed
+    Given the target's SMART configuration
+    Then every resource scope in "scopes_supported" is well formed
+
   @smart-disc-15
   Scenario: OpenID Connect is claimed with its issuer and keys, or not at all
     Given the target's SMART configuration

@@ -62,6 +62,16 @@ Feature: Authorization
       | jti is missing                  |
       | validity begins tomorrow        |
 
+  @jwk-02
+  Scenario Outline: An assertion is refused for its form or curve where its <flaw>
+    When a token is asked for with an assertion whose <flaw>
+    Then the token request is refused as "invalid_client"
+
+    Examples:
+      | flaw                        |
+      | signature is in DER         |
+      | signature is by a P-256 key |
+
   @smart-jwt-06
   Scenario Outline: An assertion is refused whose key id is <flaw>
     When a token is asked for with an assertion whose key id is <flaw>
@@ -163,3 +173,55 @@ Feature: Authorization
     When data is asked for with the token of the match
     Then the answer has status 401 or 403 or 404
     And the answer holds no resource of a member
+
+  @scope-01
+  Scenario: The resource scopes that are granted are well formed
+    When a token is asked for with the field "scope" set to "system/Patient.rs"
+    Then every resource scope in "scope" is well formed
+
+  @scope-03
+  Scenario Outline: Read in the first syntax covers that a member is <way>
+    When a member is <way> with a token for "system/Patient.read"
+    Then the answer has status 200
+
+    Examples:
+      | way          |
+      | read         |
+      | searched for |
+
+  @scope-09
+  Scenario Outline: A token to <other> does not cover that a member is <way>
+    When a member is <way> with a token for "<scope>"
+    Then the answer has status 401 or 403
+    And the answer holds no resource of a member
+
+    Examples:
+      | other  | way          | scope            |
+      | read   | searched for | system/Patient.r |
+      | search | read         | system/Patient.s |
+
+  @intro-01
+  Scenario: Introspection tells of a token that it is active
+    When a token that was just issued is introspected
+    Then the answer has status 200
+    And the token is told as active
+
+  @intro-02
+  Scenario: Introspection tells of a token what was told at its issue
+    When a token that was just issued is introspected
+    Then its scope, client and expiry are those it was issued with
+
+  @intro-03
+  Scenario: A token that was never issued is inactive
+    When a token that was never issued is introspected
+    Then the token is told as inactive, and nothing else of it
+
+  @intro-03
+  Scenario: A token that was revoked is inactive
+    When a token is revoked and introspected
+    Then the token is told as inactive, and nothing else of it
+
+  @intro-04
+  Scenario: An access token is a way into introspection
+    When a token is introspected with an access token, where that is not open to all
+    Then the answer has status 200

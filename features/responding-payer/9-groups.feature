@@ -1,7 +1,7 @@
 Feature: Groups
   A matched Group is the handle of later exports: its requester finds it again, and nobody else does.
 
-  @pdex-163 @pdex-group-read
+  @pdex-163 @pdex-159 @pdex-group-read
   Scenario: A matched Group can be read again
     Given the bulk match of the known answers
     When the matched Group is read

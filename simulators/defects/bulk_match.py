@@ -18,7 +18,7 @@ Group = dict[str, Any]
 # What a bulk match that is not there cannot meet.
 _NO_MATCH_THERE = ("bulk-p2p-01", "bulk-p2p-03", "pdex-136", "pdex-143", "pdex-397", "pdex-op-url")
 # What asks for the matched Group again, or for what it says of its members.
-FOUND_AGAIN = ("pdex-163", "pdex-group-read", "pdex-162")
+FOUND_AGAIN = ("pdex-159", "pdex-163", "pdex-group-read", "pdex-162")
 
 
 def _groups(
