@@ -14,7 +14,7 @@ from typing import Any
 
 MASK = "********"
 _SECRET_FIELDS = re.compile(
-    r"((?:client_assertion|access_token|client_secret|refresh_token)=)[^&\s]+"
+    r"((?:client_assertion|client_secret|\b(?:access_|refresh_)?token)=)[^&\s]+"
 )
 _BEARER = re.compile(r"(?i)\b(Bearer|Basic) [A-Za-z0-9._~+/=-]{8,}")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")

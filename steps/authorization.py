@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_bdd import parsers, then, when
 
-from ..reference.target import AccessToken
-from ..reference.trust import keys
-from ..reference.trust.signing import ASSERTION_TYPE, client_assertion
+from ..reference.target import AccessToken, Target
+from ..reference.trust.signing import ASSERTION_TYPE
+from . import forged
 from .checks import answers
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed
@@ -32,12 +31,25 @@ _TIME_FLAWS = {
     "expiry is a day away": ("exp", _DAY_S),
     "validity begins tomorrow": ("nbf", _DAY_S),
 }
+_FORGED: dict[str, Callable[[Target], str]] = {
+    "signature is cut off": forged.cut_off,
+    "algorithm is none": forged.unsigned,
+    "signature is by another key": forged.by_another_key,
+    "signature is in DER": forged.in_der,
+    "signature is by a P-256 key": forged.by_a_smaller_curve,
+}
+# A scope over resources, in the first or the second syntax (SMART App Launch 2.2).
+_RESOURCE_LEVELS = ("patient/", "user/", "system/")
+_RESOURCE_SCOPE = re.compile(
+    r"(patient|user|system)/([A-Z][A-Za-z]+|\*)"
+    r"\.(read|write|\*|(?=[cruds])c?r?u?d?s?(\?.+)?)"
+)
 
 
 @when("a token is asked for with a good assertion")
 def good_assertion(seen: Seen) -> None:
     run = seen.run
-    seen.look_at(run.once(("good-token",), lambda: run.target.request_token(_form(seen))))
+    seen.look_at(run.once(("good-token",), lambda: run.target.request_token(token_form(seen))))
 
 
 @when("a token is asked for with an assertion whose audience is a list")
@@ -66,14 +78,14 @@ def unknown_critical(seen: Seen) -> None:
     r"(?P<flaw>(?:expiry|audience is (?:another|missing)|issuer|subject|signature|algorithm"
     r"|jti|validity).*)"))  # fmt: skip
 def flawed_assertion(seen: Seen, flaw: str) -> None:
-    form = _form(seen)
+    form = token_form(seen)
     form["client_assertion"] = _flawed(seen, flaw)
     seen.look_at(seen.run.target.request_token(form))
 
 
 @when("a token is asked for twice with the same assertion")
 def replayed_assertion(seen: Seen) -> None:
-    form = _form(seen)
+    form = token_form(seen)
     first = seen.look_at(seen.run.target.request_token(form))
     if first.status != 200:
         raise CannotTell("The first use of the assertion was refused.")
@@ -82,17 +94,17 @@ def replayed_assertion(seen: Seen) -> None:
 
 @when("a token is asked for with another client id beside the assertion")
 def other_client_id(seen: Seen) -> None:
-    seen.look_at(seen.run.target.request_token({**_form(seen), "client_id": "somebody-else"}))
+    seen.look_at(seen.run.target.request_token({**token_form(seen), "client_id": "somebody-else"}))
 
 
 @when(parsers.parse('a token is asked for with the field "{field}" set to "{value}"'))
 def field_set(seen: Seen, field: str, value: str) -> None:
-    seen.look_at(seen.run.target.request_token({**_form(seen), field: value}))
+    seen.look_at(seen.run.target.request_token({**token_form(seen), field: value}))
 
 
 @when(parsers.parse('a token is asked for with the field "{field}" sent twice'))
 def field_twice(seen: Seen, field: str) -> None:
-    form = _form(seen)
+    form = token_form(seen)
     seen.look_at(seen.run.target.request_token([*form.items(), (field, form[field])]))
 
 
@@ -119,6 +131,33 @@ def no_wider(seen: Seen, scope: str) -> None:
     if wider:
         raise CheckFailed("More was granted than was asked for.", scope, " ".join(granted),
                           "scope")  # fmt: skip
+
+
+@then(parsers.parse('every resource scope in "{path}" is well formed'))
+def scopes_are_well_formed(seen: Seen, path: str) -> None:
+    texts = [str(value) for value in answers.values_at(seen.json(), path)]
+    # Others are opaque: the guides' own scopes for operations are no resource scopes.
+    scopes = [s for text in texts for s in text.split() if s.startswith(_RESOURCE_LEVELS)]
+    odd = [scope for scope in scopes if not _RESOURCE_SCOPE.fullmatch(scope)]
+    if odd:
+        raise CheckFailed("A scope has another form.", "[level]/[type].[letters of cruds in order]",
+                          ", ".join(odd), path)  # fmt: skip
+
+
+@when(parsers.parse('a member is {way} with a token for "{scope}"'))
+def member_by_scope(seen: Seen, way: str, scope: str) -> None:
+    run = seen.run
+    member = run.member_id("unique")
+    binding = run.settings.target.auth.member_binding
+    token = run.once(
+        ("narrow", scope),
+        lambda: run.target.token(scope, member=member, binding=binding),
+        keep=False,
+    )
+    if set(token.scope.split()) - {scope}:
+        raise CannotTell("The target granted another scope than was asked for.")
+    found = {"read": f"Patient/{member}", "searched for": f"Patient?_id={member}"}
+    seen.look_at(run.target.get(found[way], token))
 
 
 @when("an export is asked for without a token")
@@ -168,13 +207,13 @@ def _ask(
     claims: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> None:
-    form = _form(seen)
+    form = token_form(seen)
     form["client_assertion"] = seen.run.target.assertion(claims=claims, headers=headers)
     seen.look_at(seen.run.target.request_token(form))
 
 
-def _form(seen: Seen) -> dict[str, str]:
-    """The form of a good token request for the match."""
+def token_form(seen: Seen) -> dict[str, str]:
+    """The form of a good token request for the match; raises CannotTell without a private key."""
     if seen.run.settings.target.auth.method != "smart-backend-services":
         raise CannotTell(
             "Client assertions are judged with [target.auth] method = smart-backend-services."
@@ -194,30 +233,9 @@ def _flawed(seen: Seen, flaw: str) -> str:
     if flaw in _TIME_FLAWS:
         claim, seconds = _TIME_FLAWS[flaw]
         return target.assertion(claims={claim: int(time.time()) + seconds})
-    good = target.assertion()
-    if flaw == "signature is cut off":
-        return good[: good.rindex(".") + 1]
-    if flaw == "algorithm is none":
-        return _unsigned(good)
-    if flaw == "signature is by another key":
-        return _by_another_key(seen)
+    if flaw in _FORGED:
+        return _FORGED[flaw](target)
     raise CannotTell(f"No such flaw is known: {flaw}.")
-
-
-def _unsigned(assertion: str) -> str:
-    header, payload, _ = assertion.split(".")
-    content = json.loads(base64.urlsafe_b64decode(header + "=="))
-    encoded = base64.urlsafe_b64encode(json.dumps({**content, "alg": "none"}).encode())
-    return f"{encoded.decode().rstrip('=')}.{payload}."
-
-
-def _by_another_key(seen: Seen) -> str:
-    """An assertion signed by a key of the same kind that claims to be the registered one."""
-    own = seen.run.target.credentials.jwk or {}
-    other = {**keys.generate(keys.algorithm_of(own) or "ES384"), "kid": own.get("kid")}
-    target = seen.run.target
-    now = target.clock.now()
-    return client_assertion(target.credentials.client_id, target.token_url(), other, now)
 
 
 def _writes(scope: str) -> bool:

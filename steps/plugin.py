@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .run import TargetRun
     from .seen import Seen
 
-_STEP_MODULES = ("answers", "discovery", "authorization", "member_match", "exporting",
+_STEP_MODULES = ("answers", "discovery", "authorization", "token_status",
+                 "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
                  "bulk_exporting")  # fmt: skip
 _JUDGING = "payer-exchange-judging"

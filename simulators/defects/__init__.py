@@ -20,6 +20,7 @@ from . import (  # noqa: F401 - they register
     match,
     payload,
     retrieval,
+    token_status,
 )
 from .registry import DEFECTS, Defect
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from flask import request
+from jwt.utils import base64url_decode, base64url_encode
 
 from ...reference.errors import BadRequest
 from ...reference.trust import authorization
@@ -36,16 +39,23 @@ def _lax(simulator: RespondingSimulator, forgive: Callable[[str], bool]) -> None
     server.by_assertion = by_assertion
 
 
-def _accepts(ident: str, words: str, *reasons: str, requirements: tuple[str, ...]) -> None:
-    @defect(ident, words, *requirements)
+def _accepts(
+    ident: str,
+    words: str,
+    *reasons: str,
+    requirements: tuple[str, ...],
+    also: tuple[str, ...] = (),
+) -> None:
+    @defect(ident, words, *requirements, also=also)
     def install(simulator: RespondingSimulator) -> None:
         _lax(simulator, lambda reason: reason in reasons)
 
 
 _ASSERTION = ("smart-jwt-13", "smart-jwt-17")
 _accepts("R05", "A bad signature is accepted", "signature", "malformed",
-         requirements=_ASSERTION)  # fmt: skip
-_accepts("R05-alg", "Algorithm none is accepted", "alg", requirements=_ASSERTION)
+         requirements=_ASSERTION, also=("jwk-02",))  # fmt: skip
+_accepts("R05-alg", "Any algorithm is accepted, and none", "alg", requirements=_ASSERTION,
+         also=("jwk-02",))  # fmt: skip
 _accepts("R06", "An assertion is accepted twice", "jti-replayed", requirements=("smart-jwt-11",))
 _accepts("R06-missing", "An assertion without jti is accepted", "jti", requirements=_ASSERTION)
 _accepts("R07", "An expired assertion is accepted", "exp-past", requirements=_ASSERTION)
@@ -82,6 +92,41 @@ _accepts("R05-kid", "The key id is not looked at", "kid", "kid-missing",
 _accepts("R05-jku", "A foreign key URL is accepted", "jku", requirements=("smart-jwt-04",))
 _accepts("R05-crit", "An unknown critical header is accepted", "crit",
          requirements=("smart-jwt-18",))  # fmt: skip
+
+
+@defect("R05-der", "A signature in DER is accepted", "jwk-02")
+def der_signature(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.by_assertion
+    server.by_assertion = lambda assertion, client_id: strict(_raw(assertion), client_id)
+
+
+def _raw(assertion: str) -> str:
+    """The assertion with the two numbers of a DER signature as JWS has them."""
+    body, _, signature = assertion.rpartition(".")
+    try:
+        numbers = decode_dss_signature(base64url_decode(signature))
+    except ValueError:
+        return assertion
+    raw = b"".join(number.to_bytes(48, "big") for number in numbers)
+    return f"{body}.{base64url_encode(raw).decode()}"
+
+
+@defect("R05-curve", "A key of a smaller curve is accepted", "jwk-02")
+def smaller_curve(simulator: RespondingSimulator) -> None:
+    server = simulator.payer.authorization
+    strict = server.by_assertion
+
+    def by_assertion(assertion: str, client_id: str) -> Any:
+        try:
+            return strict(assertion, client_id)
+        except authorization.OAuthError:
+            if jwt.get_unverified_header(assertion).get("alg") != "ES256":
+                raise
+            registered = simulator.payer.clients.all()[0]
+            return registered, registered.client_id
+
+    server.by_assertion = by_assertion
 
 
 @defect("R08-list", "An audience in a list is refused", "smart-jwt-19")
@@ -190,8 +235,10 @@ def match_token_reads(simulator: RespondingSimulator) -> None:
     payer.access = access  # type: ignore[method-assign]
 
 
-def _token_defect(ident: str, words: str, *requirements: str, **values: Any) -> None:
-    @defect(ident, words, *requirements)
+def _token_defect(
+    ident: str, words: str, *requirements: str, also: tuple[str, ...] = (), **values: Any
+) -> None:
+    @defect(ident, words, *requirements, also=also)
     def install(simulator: RespondingSimulator) -> None:
         change_json(simulator, "token", lambda c: {**c, **values})
 
@@ -199,7 +246,8 @@ def _token_defect(ident: str, words: str, *requirements: str, **values: Any) -> 
 _token_defect("BSA-type", "The token is of another type", "smart-rsp-02", token_type="mac")  # noqa: S106
 _token_defect("BSA-life", "The token's life is told as text", "smart-rsp-03", "smart-rsp-04",
               expires_in="300 seconds")  # fmt: skip
-_token_defect("BSA-long", "The token lives for an hour", "smart-rsp-04", expires_in=3600)
+_token_defect("BSA-long", "The token lives for an hour", "smart-rsp-04", also=("intro-02",),
+              expires_in=3600)  # fmt: skip
 _token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", "scope-04", scope="")
 _token_defect("BSA-refresh", "A refresh token comes along", "smart-rsp-07", refresh_token="r")  # noqa: S106
 
@@ -238,3 +286,29 @@ def grants_all(simulator: RespondingSimulator) -> None:
 def second_syntax(simulator: RespondingSimulator) -> None:
     change_json(simulator, "token",
                 lambda c: {**c, "scope": c["scope"].replace(".read", ".rs")})  # fmt: skip
+
+
+def _reads_scopes(ident: str, words: str, *requirements: str, change: Callable[[str], str]) -> None:
+    """A payer that takes a scope of a token for another one."""
+
+    @defect(ident, words, *requirements)
+    def install(simulator: RespondingSimulator) -> None:
+        payer = simulator.payer
+        strict = payer.access
+
+        def access(grant: Grant) -> Any:
+            found = strict(grant)
+            return replace(found, scopes=frozenset(map(change, found.scopes)))
+
+        payer.access = access  # type: ignore[method-assign]
+
+
+_reads_scopes("R11-read", "Read in the first syntax does not cover searching", "scope-03",
+              change=lambda scope: re.sub(r"\.read$", ".r", scope))  # fmt: skip
+_reads_scopes("R11-rs", "Reading and searching are one permission", "scope-09",
+              change=lambda scope: re.sub(r"\.[rs]$", ".rs", scope))  # fmt: skip
+
+
+@defect("R11-form", "A scope is offered whose letters are out of order", "scope-01")
+def odd_scope_offered(simulator: RespondingSimulator) -> None:
+    change_json(simulator, "smart", lambda c: c["scopes_supported"].append("system/*.sr"))
