@@ -221,7 +221,8 @@ def token_in_address(simulator: RespondingSimulator) -> None:
 
 
 @defect("R11-data", "A token for the match reads data", "scope-08",
-        "pdex-token-membermatch-only")  # fmt: skip
+        "pdex-token-membermatch-only",
+        also=("bulk-kickoff-18", "bulk-p2p-03", "pdex-187", "pdex-188"))  # fmt: skip
 def match_token_reads(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.access
@@ -269,7 +270,8 @@ def refuses_all(simulator: RespondingSimulator) -> None:
 
 @defect("R11-all", "Every registered scope is granted", "scope-07",
         also=("scope-04", "scope-08", "scope-13", "scope-16", "pdex-217",
-              "pdex-token-membermatch-only"))  # fmt: skip
+              "pdex-token-membermatch-only", "bulk-kickoff-18", "bulk-p2p-03", "pdex-187",
+              "pdex-188"))  # fmt: skip
 def grants_all(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token

@@ -63,7 +63,7 @@ def plain_challenge(simulator: RespondingSimulator) -> None:
 
 
 @defect("R02", "The CapabilityStatement declares no operation", "pdex-cap-membermatch", "pdex-225",
-        "cap-03")  # fmt: skip
+        "cap-03", "pdex-192")  # fmt: skip
 def no_operations(simulator: RespondingSimulator) -> None:
     def change(content: dict[str, Any]) -> None:
         for resource in content["rest"][0]["resource"]:

@@ -26,12 +26,13 @@ def _manifest(
 
 
 @_manifest("R80-error", "The manifest has no error list", "bulk-man-10",
-           also=("bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
+           also=("atr-export-patient-ignore", "bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
 def no_error_list(manifest: dict[str, Any]) -> None:
     manifest.pop("error")
 
 
-@_manifest("R80-time", "The manifest has no transaction time", "bulk-man-01")
+@_manifest("R80-time", "The manifest has no transaction time", "bulk-man-01",
+           "atr-response-rules")  # fmt: skip
 def no_transaction_time(manifest: dict[str, Any]) -> None:
     manifest.pop("transactionTime")
 
