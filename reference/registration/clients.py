@@ -16,7 +16,7 @@ from ..fhir import json
 from ..fhir.dates import moment_range
 from ..parties import PayerIdentity
 from ..store.database import put_row
-from ..trust.keys import PRIVATE_MEMBERS
+from ..trust.keys import PRIVATE_MEMBERS, algorithm_of, key_object
 
 STATES = ("pending", "approved", "suspended")
 _METADATA = MetaData()
@@ -136,6 +136,10 @@ def _check_shape(content: Mapping[str, Any]) -> None:
         raise SettingsError("A client's jwks must be a JWK set: an object with a list of keys.")
     if any(PRIVATE_MEMBERS & key.keys() for key in keys):
         raise SettingsError("A client's jwks holds a private key. Register the public half only.")
+    # Keys for other uses are skipped (RFC 7517, 5); a set of nothing else would open nothing.
+    if keys and not any(algorithm_of(key) and key_object(key) for key in keys):
+        raise SettingsError("A client's jwks holds no key for RS384 with 2048 bits or more, and "
+                            "none for ES384 on P-384.")  # fmt: skip
     uri = content.get("jwks_uri")
     if uri and not uri.startswith(("https://", "http://")):
         raise SettingsError("A client's jwks_uri must be a URL with https or http.")

@@ -6,6 +6,8 @@ import hashlib
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from payer_exchange.reference.errors import SettingsError
 from payer_exchange.reference.registration.clients import (
     ClientRegistry,
@@ -124,3 +126,28 @@ def test_a_secret_counts_in_its_window(activation, expiration, second, accepted)
     assert secret.accepts("s", now) is accepted
     assert not secret.accepts("S", now)
     assert not secret.accepts("", now)
+
+
+def weak(kind):
+    """A public JWK that no algorithm of SMART takes."""
+    if kind == "oct":
+        return {"kty": "oct", "kid": "o"}
+    if kind == "RSA 1024":
+        key = rsa.generate_private_key(65537, 1024)
+        made = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    elif kind == "P-256":
+        made = ECAlgorithm.to_jwk(
+            ec.generate_private_key(ec.SECP256R1()).public_key(), as_dict=True
+        )
+    else:
+        made = {"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA"}
+    return {**made, "kid": "weak"}
+
+
+@pytest.mark.parametrize("kind", ["oct", "RSA 1024", "P-256", "no point"])
+def test_a_set_without_a_key_that_can_be_used_is_refused_and_others_are_skipped(kind):
+    """RS384 needs 2048 bits, ES384 needs P-384 (RFC 7518, 3.3, 3.4); RFC 7517, 5 for the rest."""
+    with pytest.raises(SettingsError, match="holds no key for RS384"):
+        client_from_json(document(jwks={"keys": [weak(kind)]}))
+    mixed = {"keys": [weak(kind), *keys.public_set(JWK)["keys"]], "unknown": 1}
+    assert client_from_json(document(jwks=mixed)).jwks == mixed
