@@ -26,7 +26,8 @@ def _manifest(
 
 
 @_manifest("R80-error", "The manifest has no error list", "bulk-man-10",
-           also=("atr-export-patient-ignore", "bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
+           also=("atr-export-patient-ignore", "bulk-man-11", "bulk-man-12",
+                 "bulk-man-14"))  # fmt: skip
 def no_error_list(manifest: dict[str, Any]) -> None:
     manifest.pop("error")
 
@@ -48,13 +49,13 @@ def token_as_text(manifest: dict[str, Any]) -> None:
 
 
 @_manifest("R80-relative", "Files are told as paths", "bulk-man-06", "bulk-man-05",
-           also=("bulk-out-01", "bulk-man-20", "pdex-184"))  # fmt: skip
+           also=("atr-response-rules", "bulk-out-01", "bulk-man-20", "pdex-184"))  # fmt: skip
 def relative_urls(manifest: dict[str, Any]) -> None:
     for entry in manifest["output"]:
         entry["url"] = "/" + entry["url"].split("/", 3)[3]
 
 
-@_manifest("R80-count", "The manifest counts wrong", "bulk-man-09")
+@_manifest("R80-count", "The manifest counts wrong", "bulk-man-09", also=("atr-response-rules",))
 def wrong_counts(manifest: dict[str, Any]) -> None:
     for entry in manifest["output"]:
         entry["count"] += 1
