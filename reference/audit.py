@@ -27,7 +27,7 @@ PHASES = (
 )
 _DETAILS = frozenset(
     {"counts", "released", "stripped", "withheld", "bytes", "files", "status", "route", "direction",
-     "operation", "strategy", "version", "consent", "polls", "education"}
+     "operation", "strategy", "version", "consent", "polls", "education", "attestation"}
 )  # fmt: skip
 _METADATA = MetaData()
 _RECORD = Table(

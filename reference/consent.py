@@ -29,6 +29,8 @@ class ConsentDecision:
     start: str = ""
     end: str = ""
     reason: str = ""
+    attestation: str = ""
+    """What the request lacks to attest enrollment; empty when it attests it."""
 
 
 def evaluate(

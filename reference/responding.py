@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
@@ -227,10 +227,10 @@ class RespondingPayer:
             now=self.clock.now(),
             segmented=self.settings.scope.segmented,
         )
-        if not (decision.granted and self.settings.require_attestation):
-            return decision
         gap = attestation_gap(request.coverage_to_link, requester, self.clock.now())
-        return ConsentDecision(granted=False, reason=gap) if gap else decision
+        if gap and decision.granted and self.settings.require_attestation:
+            decision = ConsentDecision(granted=False, reason=gap)
+        return replace(decision, attestation=gap)
 
     def identify(self, members: Sequence[str]) -> dict[str, tuple[str, str]]:
         """The business identifier this payer knows each of its members by."""
@@ -379,7 +379,8 @@ class RespondingPayer:
         found = NewMatch(member, identifier, consent)
         self.matches.keep_many(client_id, [found], self.clock.now())
         self.audit.record("member-match", "answer", "match", client=client_id,
-                          details={"consent": consent.policy})  # fmt: skip
+                          details={"consent": consent.policy,
+                                   "attestation": consent.attestation or "given"})  # fmt: skip
         return answer(
             {"system": identifier[0], "value": identifier[1]},
             f"{self.settings.fhir_base}/Patient/{member}",

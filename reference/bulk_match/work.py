@@ -82,7 +82,7 @@ class BulkMatchWork:
                 if index % _REPORT_EVERY == 0:
                     progress(f"{index} of {request.members} members")
         self._write_groups(job, requester, sorted_, writer)
-        details = {"counts": dict(sorted_.reasons)}
+        details = {"counts": dict(sorted_.reasons), "attestation": dict(sorted_.attested)}
         self.audit.record("member-match", "bulk", "complete", exchange=job.id,
                           client=job.client_id, started=job.created, details=details)  # fmt: skip
         return {"counts": {code: len(b.members) for code, b in sorted_.buckets.items()}}
@@ -105,6 +105,7 @@ class BulkMatchWork:
             if decision.outcome is Outcome.MATCH and member is not None:
                 consent = self.judge(bundle.request, requester)
                 reason = consent.reason
+                sorted_.attested[consent.attestation or "given"] += 1
                 code = MATCH if consent.granted else CONSENT_CONSTRAINT
                 if consent.granted:
                     sorted_.granted.append((member, consent))
@@ -168,6 +169,7 @@ class _Sorted:
     )
     granted: list[tuple[str, ConsentDecision]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    attested: Counter[str] = field(default_factory=Counter)
 
 
 def group_id(job_id: str, code: str) -> str:

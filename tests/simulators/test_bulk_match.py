@@ -260,3 +260,5 @@ def test_a_payer_that_wants_an_attestation_takes_no_request_without(new_node):
     content = caller.match_body("every-claim")
     content["parameter"] = [p for p in content["parameter"] if p["name"] != "CoverageToLink"]
     node.issue(caller.send_match(content), 422, "suppressed")
+    [kept] = [r for r in node.payer.audit.records() if r["event"] == "bulk"]
+    assert kept["details"]["attestation"] == {"given": 1, "attestation-missing": 1}
