@@ -11,7 +11,15 @@ from ...reference.errors import BadRequest
 from ...reference.fhir import json
 from ...reference.trust.tokens import Grant
 from ..responding import RespondingSimulator
-from .registry import DELIVERED, change_answer, change_json, change_lines, defect, set_header
+from .registry import (
+    BULK_TOLD,
+    DELIVERED,
+    change_answer,
+    change_json,
+    change_lines,
+    defect,
+    set_header,
+)
 
 
 def _manifest(
@@ -80,7 +88,8 @@ def file_without_lines(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "file", no_lines)
 
 
-@defect("R82", "A finished export is answered as text", "bulk-status-14")
+@defect("R82", "A finished export is answered as text", "bulk-status-14",
+        also=("pdex-129", "pdex-148", "pdex-149"))  # fmt: skip
 def manifest_as_text(simulator: RespondingSimulator) -> None:
     set_header(simulator, "status", "Content-Type", "text/html")
 
@@ -246,7 +255,8 @@ def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, max(v, floor) if n == "_since" else v) for n, v in pairs]
 
 
-@_asked("R68-last", "Of several types sent one by one the last counts", "bulk-kickoff-16")
+@_asked("R68-last", "Of several types sent one by one the last counts", "bulk-kickoff-16",
+        also=("atr-export-patient-ignore",))  # fmt: skip
 def last_type_only(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(dict(pairs).items())
 
@@ -257,7 +267,7 @@ def ignores_filter(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @_manifest("MAN-1", "What is ignored leniently is told nowhere", "bulk-man-14", "bulk-man-11",
-           "bulk-man-12")  # fmt: skip
+           "bulk-man-12", also=("atr-export-patient-ignore",))  # fmt: skip
 def errors_not_told(manifest: dict[str, Any]) -> None:
     manifest["error"] = []
 
@@ -319,14 +329,16 @@ def files_as_json(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-array", "Files hold a JSON array", "bulk-out-03",
-        also=(*DELIVERED, "bulk-man-11", "bulk-man-12", "bulk-man-14"))  # fmt: skip
+        also=(*DELIVERED, *BULK_TOLD, "bulk-man-11", "bulk-man-12",
+              "bulk-man-14"))  # fmt: skip
 def files_as_array(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
 
 
 @defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
         also=("bulk-kickoff-16", "pdex-98", "bulk-man-09", "ref-01", "bulk-param-04", "scope-16",
-              "pdex-217", "bulk-group-02", "pdex-139"))  # fmt: skip
+              "pdex-217", "bulk-group-02", "pdex-139", "atr-response-rules",
+              "pdex-out-group-ndjson"))  # fmt: skip
 def mixed_file(simulator: RespondingSimulator) -> None:
     other = b'{"resourceType":"Basic","id":"stray"}'
     change_lines(simulator, lambda lines: [*lines, other])

@@ -33,16 +33,24 @@ DEFECTS: dict[str, Defect] = {}
 # What cannot be met either by a payer that does not deliver all of its data: each of these looks
 # for resources in a delivery.
 DELIVERED = (
+    "atr-export-patient-all", "atr-export-patient-ignore", "bulk-group-01", "bulk-kickoff-05",
     "bulk-kickoff-16", "bulk-man-08", "bulk-man-09", "bulk-out-14", "bulk-param-02",
     "bulk-param-04", "bulk-param-05", "bulk-param-14", "bulk-param-15", "bulk-param-24",
     "bulk-provenance-default", "pdex-04", "pdex-05", "pdex-127", "pdex-130", "pdex-131", "pdex-132",
     "pdex-133", "pdex-134", "pdex-139", "pdex-158", "pdex-165", "pdex-168", "pdex-169", "pdex-170",
-    "pdex-172", "pdex-176", "pdex-179", "pdex-180c", "pdex-36", "pdex-42", "pdex-75", "pdex-76",
-    "pdex-98", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-prov-profile", "pdex-prov-sourceformat",
-    "ref-01",
+    "pdex-172", "pdex-176", "pdex-179", "pdex-180c", "pdex-210", "pdex-36", "pdex-42", "pdex-75",
+    "pdex-76", "pdex-98", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-prov-profile",
+    "pdex-prov-sourceformat", "ref-01",
 )  # fmt: skip
 
 
+# What cannot be met either where the Groups of a bulk match cannot be read.
+BULK_TOLD = (
+    "pdex-129", "pdex-148", "pdex-149", "pdex-150", "pdex-151", "pdex-151a", "pdex-152", "pdex-153",
+    "pdex-154", "pdex-154a", "pdex-154b", "pdex-155", "pdex-193", "pdex-bucket-exclusive",
+    "pdex-consent-not-nomatch", "pdex-matched-always", "pdex-nomatch-conditional",
+    "pdex-out-group-ndjson",
+)  # fmt: skip
 # The same for exports of Groups.
 DELIVERED_BULK = ("atr-export-patient-ignore", "bulk-kickoff-05", "bulk-out-14", "pdex-158",
                   "pdex-168", "pdex-210")  # fmt: skip
