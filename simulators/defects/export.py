@@ -350,7 +350,7 @@ def delivered_twice(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-missing", "A file of the manifest cannot be downloaded", "bulk-out-01", "bulk-man-20",
-        also=(*DELIVERED, "bulk-out-02"))  # fmt: skip
+        also=(*DELIVERED, "bulk-out-02", "atr-response-rules"))  # fmt: skip
 def file_not_found(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         content = json.read(response.get_data()) if response.status_code == 200 else {}

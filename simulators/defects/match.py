@@ -40,7 +40,8 @@ def no_match_is_404(simulator: RespondingSimulator) -> None:
     _on_code(simulator, "not-found", 404, None)
 
 
-@defect("R24", "The first of several candidates is answered", "hrex-mm-10", also=("hrex-mm-12",))
+@defect("R24", "The first of several candidates is answered", "hrex-mm-10",
+        also=("hrex-mm-12", "pdex-154b"))  # fmt: skip
 def first_of_several(simulator: RespondingSimulator) -> None:
     def change(request: Any, decision: Decision) -> Decision:
         if decision.outcome is not Outcome.MULTIPLE:
@@ -63,7 +64,8 @@ def refusal_without_outcome(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "member_match", change)
 
 
-@defect("R26", "Demographics match though the card is wrong", "hrex-mm-9", also=("hrex-mm-12",))
+@defect("R26", "Demographics match though the card is wrong", "hrex-mm-9",
+        also=("hrex-mm-12", "pdex-153", "pdex-154b"))  # fmt: skip
 def demographics_alone(simulator: RespondingSimulator) -> None:
     def change(request: Any, decision: Decision) -> Decision:
         if decision.outcome is not Outcome.NONE:
@@ -76,7 +78,7 @@ def demographics_alone(simulator: RespondingSimulator) -> None:
 
 
 @defect("R27", "The card matches though the person is another one", "hrex-mm-9",
-        also=("hrex-mm-12",))  # fmt: skip
+        also=("hrex-mm-12", "pdex-154b"))  # fmt: skip
 def card_alone(simulator: RespondingSimulator) -> None:
     def change(request: Any, decision: Decision) -> Decision:
         if decision.outcome is not Outcome.NONE:
@@ -91,7 +93,8 @@ def card_alone(simulator: RespondingSimulator) -> None:
 
 
 def _consent_defect(ident: str, words: str, *reasons: str) -> None:
-    @defect(ident, words, "hrex-mm-11", "pdex-203", "pdex-207", also=("hrex-mm-12",))
+    @defect(ident, words, "hrex-mm-11", "pdex-203", "pdex-207", "pdex-154b",
+            "pdex-consent-not-nomatch", also=("hrex-mm-12",))  # fmt: skip
     def install(simulator: RespondingSimulator) -> None:
         payer = simulator.payer
         strict = payer.judge_consent
