@@ -87,8 +87,9 @@ class RespondingSimulator:
         route("/Patient/<ident>/$everything", "everything", self.everything,
               methods=["GET", *post])  # fmt: skip
         route("/DocumentReference/$docref", "docref", self.docref, methods=["GET", *post])
-        ExportRoutes(self.payer, self.grant).add_to(route)
-        GroupRoutes(self.payer, self.grant).add_to(route)
+        # Asked for at each request, for a defect may change it.
+        ExportRoutes(self.payer, lambda: self.grant()).add_to(route)
+        GroupRoutes(self.payer, lambda: self.grant()).add_to(route)
         route("/<kind>/_search", "search_post", self.search_post, methods=post)
         route("/<kind>", "search", self.search)
         route("/<kind>/<ident>", "read", self.read)

@@ -194,7 +194,8 @@ def any_scope(simulator: RespondingSimulator) -> None:
 
 
 @defect("R13", "Operations are open without a token", "http-02", "pdex-cap-401", "smart-use-02",
-        "bulk-status-16", "pdex-184", "bulk-kickoff-18", "pdex-188")  # fmt: skip
+        "bulk-status-16", "pdex-184", "bulk-kickoff-18", "pdex-188",
+        also=("bulk-p2p-03", "pdex-143", "pdex-187"))  # fmt: skip
 def open_without_token(simulator: RespondingSimulator) -> None:
     strict = simulator.grant
 

@@ -205,8 +205,8 @@ def foreign_member_id(simulator: RespondingSimulator) -> None:
     _decides(simulator, change)
 
 
-@defect("R41-absent", "The answer holds no MemberId", "pdex-198", "hrex-prof-memberid-rest",
-        "hrex-mm-8")  # fmt: skip
+@defect("R41-absent", "The answer holds no MemberId", "pdex-198",
+        "hrex-prof-memberid-rest")  # fmt: skip
 def no_member_id(simulator: RespondingSimulator) -> None:
     change_json(simulator, "member_match", lambda c: c["parameter"].pop() and None)
 

@@ -27,7 +27,7 @@ def test_without_a_target_a_simulated_payer_is_judged_and_is_green(command, tmp_
     assert results["counts"]["pass"] > 150
     judged = {r["id"]: r["verdict"] for r in results["requirements"]}
     assert judged["hrex-mm-9"] == "pass"
-    assert judged["pdex-150"] == "not_tested"
+    assert judged["hrex-sec-13"] == "not_tested"
 
 
 def test_a_defect_turns_the_run_red(command, tmp_path: Path) -> None:
