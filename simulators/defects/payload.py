@@ -28,7 +28,7 @@ def closed_delivered(simulator: RespondingSimulator) -> None:
 
 
 @defect("R77", "Prior authorizations changed within a year are missing", "pdex-131", "pdex-132",
-        "pdex-170", also=("pdex-133", "pdex-134"))  # fmt: skip
+        "pdex-170", also=("pdex-133", "pdex-134", "pdex-158", "pdex-168", "pdex-210"))  # fmt: skip
 def changed_missing(simulator: RespondingSimulator) -> None:
     _scope(simulator, prior_authorization_months=1)
 

@@ -33,7 +33,8 @@ DEFECTS: dict[str, Defect] = {}
 # What cannot be met either by a payer that does not deliver all of its data: each of these looks
 # for resources in a delivery.
 DELIVERED = (
-    "atr-export-patient-all", "atr-export-patient-ignore", "bulk-group-01", "bulk-kickoff-05",
+    "atr-export-patient-all", "atr-export-patient-ignore", "atr-response-rules", "bulk-group-01",
+    "bulk-kickoff-05",
     "bulk-kickoff-16", "bulk-man-08", "bulk-man-09", "bulk-out-14", "bulk-param-02",
     "bulk-param-04", "bulk-param-05", "bulk-param-14", "bulk-param-15", "bulk-param-24",
     "bulk-provenance-default", "pdex-04", "pdex-05", "pdex-127", "pdex-130", "pdex-131", "pdex-132",

@@ -260,7 +260,8 @@ def existence_oracle(simulator: RespondingSimulator) -> None:
     payer.retrieval.read = read  # type: ignore[method-assign]
 
 
-@defect("R11-type", "A type outside the scope is exported", "scope-13")
+@defect("R11-type", "A type outside the scope is exported", "scope-13",
+        also=("bulk-kickoff-18", "bulk-p2p-03", "pdex-187", "pdex-188"))  # fmt: skip
 def type_beyond_scope(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.kick_off
