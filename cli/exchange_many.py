@@ -34,6 +34,8 @@ from ..simulators.requesting_assembly import (
 _PORTION = 500
 # What each resource of the population carries: the id of the one member it is about.
 _MARKER = re.compile(rb"\bm\d{7}\b")
+_OPT_INS = {"resourceType": "Parameters",
+            "parameter": [{"name": "optIns", "valueBoolean": True}]}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -99,10 +101,6 @@ def tell(proof: Proof, console: Console) -> None:
         else "What was loaded carries no markers to look for."
     )
     console.print(f"Digests: {proof.unequal_digests:,} unequal. {markers}", highlight=False)
-
-
-_OPT_INS = {"resourceType": "Parameters",
-            "parameter": [{"name": "optIns", "valueBoolean": True}]}  # fmt: skip
 
 
 def _joiners(

@@ -146,7 +146,8 @@ def _asked(name: str, member: Member, submitted: Mapping[str, Any]) -> Request:
 
 def _refused(first: Request) -> Iterator[Request]:
     """Requests around the first member that must not be answered with anybody."""
-    stranger = {**first["patient"], "name": [{"family": "Nobody", "given": ["Known"]}]}
+    # A name that is no word of a scenario's title: names are masked wherever they stand.
+    stranger = {**first["patient"], "name": [{"family": "Strangeways", "given": ["Solveig"]}]}
     card = {**first["coverage_to_match"], "subscriberId": "NOBODY-HAS-THIS-NUMBER"}
     card["identifier"] = [
         {**i, "value": "NOBODY-HAS-THIS-NUMBER"} for i in card.get("identifier", [])
