@@ -9,9 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ..reference.clock import SystemClock
 from ..reference.errors import SettingsError
 from ..reference.settings import FILE_NAME, Settings, described, find_settings, read_settings
-from ..reference.trust import keys
+from ..reference.trust import keys, pki
 
 _console = Console()
 _TEMPLATE = """\
@@ -38,9 +39,19 @@ file = "members.json"
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--algorithm", type=click.Choice(list(keys.ALGORITHMS)), default="ES384",
               show_default=True)  # fmt: skip
-def init(folder: Path, algorithm: str) -> None:
+@click.option(
+    "--test-pki",
+    is_flag=True,
+    help="Write a certificate authority for tests into FOLDER/test-pki, nothing else.",
+)
+@click.option("--client-uri", default="https://requesting-payer.example/udap", show_default=True,
+              help="The URI that the client's test certificate is for.")  # fmt: skip
+def init(folder: Path, algorithm: str, test_pki: bool, client_uri: str) -> None:
     """Write payer-exchange.toml, a key pair and the public JWKS to register."""
     folder.mkdir(parents=True, exist_ok=True)
+    if test_pki:
+        _write_test_pki(folder / "test-pki", client_uri)
+        return
     jwk = keys.generate(algorithm)
     key = folder / "requesting-payer.jwk.json"
     jwks = folder / "requesting-payer.jwks.json"
@@ -54,6 +65,18 @@ def init(folder: Path, algorithm: str) -> None:
     jwks.write_text(json.dumps(keys.public_set(jwk), indent=1), encoding="utf-8")
     (folder / FILE_NAME).write_text(_TEMPLATE, encoding="utf-8")
     _console.print(f"Register {jwks} with the payer, then fill in {folder / FILE_NAME}.")
+
+
+def _write_test_pki(folder: Path, client_uri: str) -> None:
+    """Write the authority, a server's certificate for loopback and a client's for its URI."""
+    authority = pki.TestAuthority.create(SystemClock(), intermediate=True)
+    authority.write(folder)
+    authority.localhost().write(folder, "test-server")
+    # UDAP asks for RS256 of everybody.
+    authority.issue(uris=[client_uri], key="RSA", subject="TEST client").write(
+        folder, "test-client"
+    )
+    _console.print(f"Trust {folder / 'test-root.pem'} in tests on this machine, and nowhere else.")
 
 
 @click.command()
