@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .catalogue import Requirement, requirement
+from .catalogue import Conflict, Requirement, conflict_of, conflicts, requirement
 from .chapters import CHAPTERS, Chapter, chapter_of
 from .exchanges import ShownExchange
 from .results import RequirementResult, Results, ScenarioResult
@@ -29,11 +29,21 @@ class Finding:
     requirements: tuple[Requirement, ...]
     exchanges: tuple[ShownExchange, ...]
     why: str
+    conflict: Conflict | None = None
 
     @property
     def first(self) -> ScenarioResult:
         """The scenario that is told in full."""
         return self.scenarios[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A conflict between sources, and what this run saw of it."""
+
+    conflict: Conflict
+    followed: str
+    """Which reading the payer follows, or that no scenario told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,19 @@ def role_requirements(results: Results) -> list[RequirementResult]:
     return own or list(results.requirements)
 
 
+def disputed(results: Results) -> list[Disputed]:
+    """Where the sources disagree, and which reading the payer follows as far as a scenario told."""
+    return [Disputed(c, _followed(c, results)) for c in conflicts()]
+
+
+def _followed(conflict: Conflict, results: Results) -> str:
+    verdicts = {s.verdict for s in results.scenarios if conflict.tag in s.tags}
+    for verdict, told in (("warn", "the second reading"), ("pass", "the first reading")):
+        if verdict in verdicts:
+            return told
+    return ""
+
+
 def unknowns(results: Results) -> list[tuple[str, int]]:
     """Each reason why scenarios could not be told, and how many gave it."""
     return Counter(s.message for s in results.scenarios if s.verdict == "skip").most_common()
@@ -145,7 +168,8 @@ def _finding(
     chapter = chapter_of(rows[0].phase) if rows else None
     # The last exchange is the one that shows it; those before led there.
     shown = [exchanges[e] for e in first.evidence if e in exchanges][-_MOST_EXCHANGES:]
-    return Finding(first.verdict, scenarios, rows, tuple(shown), chapter.why if chapter else "")
+    why = chapter.why if chapter else ""
+    return Finding(first.verdict, scenarios, rows, tuple(shown), why, conflict_of(first.tags))
 
 
 def _ids(results: Results, verdict: str) -> set[str]:

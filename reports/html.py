@@ -43,6 +43,7 @@ def render(results: Results, exchanges: Mapping[str, ShownExchange] | None = Non
         sentence=told.sentence(results),
         findings=told.findings(results, exchanges),
         unknowns=told.unknowns(results),
+        disputed=told.disputed(results),
         coverage=told.coverage(results),
         features=list(told.by_feature(results)),
         requirements=told.role_requirements(results),

@@ -51,6 +51,9 @@ def _finding(finding: Finding) -> Iterator[str]:
     for label in ("expected", "actual", "where"):
         if value := getattr(first, label):
             yield f"  - {label}: {_text(value)}"
+    if finding.conflict:
+        for reading in finding.conflict.readings:
+            yield f"  - {_text(reading.source)}: {_text(reading.says)}"
     for row in finding.requirements:
         yield f"  - {_text(row.id)} ({row.strength}): {_text(row.summary)}"
 

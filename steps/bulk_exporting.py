@@ -162,11 +162,13 @@ def group_delivered(seen: Seen) -> None:
 @then("nothing is delivered that the truth table withholds of the Group's members")
 def group_withheld(seen: Seen) -> None:
     seen.files()
-    withheld = {k: f for m, policy in _meant(seen)
-                for k, f in _facts(m, policy, "withheld").items()}  # fmt: skip
-    if not withheld:
-        raise CannotTell("The truth table's records hold nothing that has to stay.")
-    delivery.none_present(withheld, seen.resources())
+    delivery.none_withheld(_withheld(seen), seen.resources())
+
+
+@then("no denied prior authorization of the Group's members is delivered")
+def group_denied(seen: Seen) -> None:
+    seen.files()
+    delivery.none_denied(_withheld(seen), seen.resources())
 
 
 @then("no claim of the Group holds an amount of money")
@@ -267,6 +269,14 @@ def _meant(seen: Seen) -> list[tuple[Mapping[str, Any], str]]:
     # Submitted under both policies, either may count: what only one of them lets go is left out.
     return [(seen.run.member(key), "either" if len(found) > 1 else found.pop())
             for key, found in sorted(policies.items())]  # fmt: skip
+
+
+def _withheld(seen: Seen) -> dict[delivery.Key, Mapping[str, Any]]:
+    return {
+        key: facts
+        for member, policy in _meant(seen)
+        for key, facts in _facts(member, policy, "withheld").items()
+    }
 
 
 def _facts(

@@ -36,9 +36,14 @@ def all_delivered(seen: Seen) -> None:
 def none_withheld(seen: Seen) -> None:
     seen.files()
     withheld = delivery.expected_keys(seen.meant(), "withheld")
-    if not withheld:
-        raise CannotTell("The truth table's record holds nothing that has to stay.")
-    delivery.none_present(withheld, seen.resources())
+    delivery.none_withheld(withheld, seen.resources())
+
+
+@then("no denied prior authorization is delivered")
+def none_denied(seen: Seen) -> None:
+    seen.files()
+    withheld = delivery.expected_keys(seen.meant(), "withheld")
+    delivery.none_denied(withheld, seen.resources())
 
 
 @then("nothing is delivered that PDex 2.1.0 caps")

@@ -163,6 +163,12 @@ def polls_carry_retry_after(seen: Seen) -> None:
         answers.has_header(poll, "Retry-After")
 
 
+@then("no answer asks to come again later than a business day")
+def nobody_waits_for_days(seen: Seen) -> None:
+    for answer in (seen.export.kick_off, *seen.export.polls):
+        answers.comes_within_a_business_day(answer)
+
+
 @then(parsers.parse('the last poll has the media type "{wanted}"'))
 def last_poll_media_type(seen: Seen, wanted: str) -> None:
     answers.has_media_type(seen.export.last_poll, wanted)

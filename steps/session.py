@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from ..reference.errors import SettingsError, TargetError
 from ..reference.settings import read_settings
-from ..reports.catalogue import NORMATIVE, catalogue, requirement
+from ..reports.catalogue import NORMATIVE, catalogue, conflict_of, requirement
 from ..reports.har import write_har
 from ..reports.masking import Masker
 from ..reports.results import Results, ScenarioResult, requirement_results
@@ -57,7 +58,7 @@ class JudgeSession:
         name = _named(scenario.name, example)
         stem = Path(feature.filename).stem
         requirements = tuple(tag for tag in tags if requirement(tag))
-        verdict, message = self._verdict(error, requirements)
+        verdict, message = self._verdict(error, requirements, tags)
         check = error if isinstance(error, CheckFailed) else CheckFailed("")
         version = self.run.settings.target.pdex_version
         if requirements and not any(version in _versions(r) for r in requirements):
@@ -108,10 +109,15 @@ class JudgeSession:
             return {}
 
     @staticmethod
-    def _verdict(error: BaseException | None, requirements: tuple[str, ...]) -> tuple[str, str]:
+    def _verdict(
+        error: BaseException | None, requirements: tuple[str, ...], tags: Iterable[str] = ()
+    ) -> tuple[str, str]:
         if error is None:
             return "pass", ""
         if isinstance(error, CheckFailed):
+            if disputed := conflict_of(tags):
+                # One reading alone turns no run red.
+                return "warn", f"{error.message} Sources disagree: {disputed.topic}."
             strengths = {r.strength for r in map(requirement, requirements) if r}
             # Only a SHALL turns a run red; a scenario without a requirement is our own SHALL.
             hard = not strengths or bool(strengths & NORMATIVE)

@@ -37,6 +37,11 @@ Feature: Bulk export
     Given the Group export of the known answers
     Then nothing is delivered that the truth table withholds of the Group's members
 
+  @cms0057-exclude-denied-pa @conflict-denied-prior-authorizations
+  Scenario: Denied prior authorizations of every member stay
+    Given the Group export of the known answers
+    Then no denied prior authorization of the Group's members is delivered
+
   @cms0057-exclude-financial
   Scenario: Claims of a Group carry no money
     Given the Group export of the known answers

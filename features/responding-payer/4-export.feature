@@ -116,6 +116,11 @@ Feature: Export
     Given the export of the request "unique"
     Then polls that were not the last carry Retry-After
 
+  @cms0057-respond-1bd
+  Scenario: Nobody is told to wait for longer than a business day
+    Given the export of the request "unique"
+    Then no answer asks to come again later than a business day
+
   @bulk-status-14
   Scenario: A finished export is answered with JSON
     Given the export of the request "unique"

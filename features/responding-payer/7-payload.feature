@@ -47,9 +47,14 @@ Feature: Payload
     Then the prior authorizations are those that the truth table expects
 
   @cms0057-exclude-denied-pa
-  Scenario: Denied and drug prior authorizations stay
+  Scenario: Prior authorizations of drugs stay
     Given the export of the request "prior-authorizations"
     Then nothing is delivered that the truth table withholds
+
+  @cms0057-exclude-denied-pa @conflict-denied-prior-authorizations
+  Scenario: Denied prior authorizations stay
+    Given the export of the request "prior-authorizations"
+    Then no denied prior authorization is delivered
 
   @pdex-76 @pdex-pa-metaprofile @pdex-pa-use
   Scenario: Prior authorizations claim their profile

@@ -105,6 +105,12 @@ def no_retry_after(simulator: RespondingSimulator) -> None:
     set_header(simulator, "status", "Retry-After", None)
 
 
+@defect("R83-week", "A kick-off says to come again in a week", "cms0057-respond-1bd")
+def come_in_a_week(simulator: RespondingSimulator) -> None:
+    for endpoint in ("export_one", "data_export"):
+        set_header(simulator, endpoint, "Retry-After", "604800")
+
+
 def _wait_once(simulator: RespondingSimulator) -> None:
     """Answer the first poll of each job as running, so that there is a poll to look at."""
     polled: set[str] = set()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...reference.fhir.media import media_type
 from ...reference.fhir.search import elements
 from ...reference.http import Exchange
+from ...reference.target import retry_after
 from ..verdicts import CheckFailed
 
 _SEVERITIES = frozenset({"fatal", "error", "warning", "information"})
@@ -180,3 +182,19 @@ def _shown(values: list[Any], *, show: bool = True) -> str:
         return ", ".join(str(v) if isinstance(v, int | float) else type(v).__name__
                          for v in values[:5])  # fmt: skip
     return ", ".join(str(v)[:80] for v in values[:12])
+
+
+# A request of Thursday evening before a holiday on Friday is due by the end of Monday.
+_LONGEST_BUSINESS_DAY_S = 5 * 86400
+
+
+def comes_within_a_business_day(exchange: Exchange) -> None:
+    """No Retry-After goes beyond the longest time that one business day can take.
+
+    A run lasts minutes and cannot wait for a deadline: this is what the wire shows of it.
+    """
+    told = retry_after(exchange, datetime.now(UTC))
+    if told is not None and told > _LONGEST_BUSINESS_DAY_S:
+        raise CheckFailed("The payer asks to wait for longer than a business day.",
+                          "the data within one business day",
+                          f"come again in {told / 86400:.0f} days", "Retry-After")  # fmt: skip

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..delivered import DeliveredFile
-from ..verdicts import CheckFailed
+from ..verdicts import CannotTell, CheckFailed
 
 Key = tuple[str, str]
 # Resources a payer makes for the exchange itself: not in any truth table.
 _MADE = frozenset({"Provenance"})
+# The regulation keeps these back and PDex sends them along: judged apart from all else that stays.
+_DENIED = "denied-prior-authorization"
 
 
 def expected_keys(member: Mapping[str, Any], *states: str) -> dict[Key, Mapping[str, Any]]:
@@ -43,6 +45,30 @@ def none_present(withheld: Mapping[Key, Mapping[str, Any]], delivered: Iterable[
             ", ".join(f"{n} {r}" for r, n in sorted(reasons.items())),
             "delivery",
         )
+
+
+def none_withheld(withheld: Mapping[Key, Mapping[str, Any]], delivered: Iterable[Key]) -> None:
+    """Nothing that has to stay was delivered, denied prior authorizations aside.
+
+    Raises CannotTell when the truth table withholds nothing else.
+    """
+    _none_of(withheld, delivered, lambda reason: reason != _DENIED)
+
+
+def none_denied(withheld: Mapping[Key, Mapping[str, Any]], delivered: Iterable[Key]) -> None:
+    """No denied prior authorization was delivered; raises CannotTell when there is none."""
+    _none_of(withheld, delivered, lambda reason: reason == _DENIED)
+
+
+def _none_of(
+    withheld: Mapping[Key, Mapping[str, Any]],
+    delivered: Iterable[Key],
+    meant: Callable[[str], bool],
+) -> None:
+    chosen = {key: facts for key, facts in withheld.items() if meant(str(facts.get("reason")))}
+    if not chosen:
+        raise CannotTell("The truth table's record holds nothing of the kind that has to stay.")
+    none_present(chosen, delivered)
 
 
 def only_types(delivered: Iterable[Key], allowed: Iterable[str]) -> None:

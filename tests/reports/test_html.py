@@ -1,6 +1,7 @@
 from html.parser import HTMLParser
 
 import pytest
+from payer_exchange.reports.catalogue import conflicts
 from payer_exchange.reports.exchanges import shown
 from payer_exchange.reports.html import render
 
@@ -82,3 +83,19 @@ def test_a_run_without_deviation_says_so(make_results, make_scenario):
     rendered = render(make_results(make_scenario("1-a/x", "pass")))
     assert "Nothing: no scenario found a deviation." in rendered
     Page(rendered)
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("warn", "second"), ("pass", "first")])
+def test_a_conflict_is_told_with_both_readings_and_the_one_followed(
+    make_results, make_scenario, verdict, told
+):
+    conflict = conflicts()[0]
+    tagged = make_scenario("7-payload/denied", verdict, tags=(conflict.tag,), message="Sent.")
+    page = render(make_results(tagged))
+    assert page.count(f"This payer follows the {told} reading.") == 1
+    for reading in conflict.readings:
+        assert page.count(reading.says) == (2 if verdict == "warn" else 1)
+
+
+def test_a_conflict_that_no_scenario_told_of_is_followed_either_way(found):
+    assert "This payer follows" not in render(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from payer_exchange.reports.catalogue import NORMATIVE, catalogue
+from payer_exchange.reports.catalogue import NORMATIVE, catalogue, conflicts
 from payer_exchange.simulators.defects import DEFECTS
 from payer_exchange.steps.scenarios import ROLES, scenarios_by_requirement, tagged_scenarios
 from payer_exchange.steps.selection import packaged_features
@@ -13,6 +13,7 @@ from payer_exchange.steps.selection import packaged_features
 ROWS = {row.id: row for row in catalogue()}
 # Tags that are no requirement: what a scenario needs from the target.
 NEEDS = {"needs-withdraw-consent"}
+CONFLICTS = {conflict.tag: conflict for conflict in conflicts()}
 
 
 def test_the_catalogue_has_every_row_once() -> None:
@@ -21,7 +22,7 @@ def test_the_catalogue_has_every_row_once() -> None:
 
 @pytest.mark.parametrize("ident", sorted(scenarios_by_requirement()))
 def test_a_tag_is_a_requirement(ident: str) -> None:
-    assert ident in ROWS or ident in NEEDS
+    assert ident in ROWS or ident in NEEDS or ident in CONFLICTS
 
 
 @pytest.mark.parametrize("row", catalogue(), ids=lambda row: row.id)
@@ -68,3 +69,12 @@ def test_a_defect_names_requirements_that_are_verified(defect) -> None:
 def test_there_are_requirements_that_must_be_met() -> None:
     verified = {ROWS[i].strength for i in scenarios_by_requirement() if i in ROWS}
     assert verified & NORMATIVE
+
+
+@pytest.mark.parametrize("conflict", conflicts(), ids=lambda conflict: conflict.id)
+def test_a_conflict_has_two_readings_of_known_requirements(conflict) -> None:
+    one, other = conflict.readings
+    assert one.says
+    assert other.says
+    assert one != other
+    assert [ident for ident in conflict.requirements if ident not in ROWS] == []
