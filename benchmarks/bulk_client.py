@@ -34,6 +34,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.http import HttpClient
 from payer_exchange.reference.settings import read_settings
 from payer_exchange.reference.target import AccessToken, Credentials, Target
@@ -57,7 +58,7 @@ class Asked:
 def export(asked: Asked, out: Path) -> dict[str, Any]:
     """One whole export to files in a folder, with the times of its steps."""
     target, none = None, AccessToken("", "", 0)
-    http = HttpClient(timeout_s=120)
+    http = HttpClient(EgressRules(typed=asked.url), timeout_s=120)
     target = Target(asked.url, http, asked.credentials or Credentials("none"),
                     token_url=asked.token_url)  # fmt: skip
     token = target.token(asked.scope) if asked.credentials else none

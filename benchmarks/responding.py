@@ -23,6 +23,7 @@ from payer_exchange.reference.asking import (
     hrex_consent,
     member_match_parameters,
 )
+from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.fhir.hrex import MEMBER_MATCH
 from payer_exchange.reference.http import HttpClient
 from payer_exchange.reference.target import Credentials, Target
@@ -109,8 +110,8 @@ def measure(members: int, load: Path | None) -> list[dict[str, Any]]:
         )
         running = start_responder(options)
         try:
-            target = Target(running.fhir_base, HttpClient(),
-                            Credentials(CLIENT_ID, running.client_key))  # fmt: skip
+            http = HttpClient(EgressRules(typed=running.fhir_base))
+            target = Target(running.fhir_base, http, Credentials(CLIENT_ID, running.client_key))
             running.simulator.app.add_url_rule("/empty", "empty", lambda: "")
             return list(figures(running, target, Path(name)))
         finally:

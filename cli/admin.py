@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..reference.egress import EgressRules
 from ..reference.errors import SettingsError
 from ..reference.http import HttpClient
 
@@ -69,7 +70,9 @@ def why(target: tuple[str, str], reference: str, policy: str) -> None:
 def _send(target: tuple[str, str], method: str, path: str, body: bytes = b"") -> str:
     url, token = target
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    exchange = HttpClient().request(method, url + path, headers=headers, body=body)
+    exchange = HttpClient(EgressRules(typed=url)).request(
+        method, url + path, headers=headers, body=body
+    )
     if exchange.status >= 400:
         raise SettingsError(f"The payer refused this with status {exchange.status}.")
     return exchange.body.decode()

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ..reference.credentials import credentials
+from ..reference.egress import EgressRules
 from ..reference.errors import SettingsError
 from ..reference.http import Exchange, HttpClient, origin_of
 from ..reference.settings import Settings
@@ -16,9 +17,15 @@ from ..reference.target import Target
 def open_target(settings: Settings, observer: Callable[[Exchange], None] | None = None) -> Target:
     """The target as a client with connections of its own; raises SettingsError outside loopback."""
     refuse_elsewhere(settings.target.fhir_base)
-    http = HttpClient(timeout_s=settings.target.timeout_s, observer=observer)
-    token_url = settings.target.auth.token_url
-    return Target(settings.target.fhir_base, http, credentials(settings), token_url=token_url)
+    http = HttpClient(EgressRules(typed=settings.target.fhir_base),
+                      timeout_s=settings.target.timeout_s, observer=observer)  # fmt: skip
+    return Target(
+        settings.target.fhir_base,
+        http,
+        credentials(settings),
+        token_url=settings.target.auth.token_url,
+        own_origins=settings.target.origins(),
+    )
 
 
 def refuse_elsewhere(url: str) -> None:

@@ -4,7 +4,9 @@ PayerExchangeError            the exchange or the harness could not go on
 ├── SettingsError             a settings file, key or value is wrong
 ├── TargetError               the other payer answered wrongly; carries request, response, elapsed
 │   ├── TargetUnreachable     no connection could be made
+│   │   └── TlsRefused        no secure connection: a certificate or a TLS version is not good
 │   ├── TargetTimeout         a connection was made, and nothing came in time
+│   ├── AddressRefused        a URL leads where no request, or no token, may go
 │   └── OutcomeReturned       the answer was a FHIR OperationOutcome
 ├── ConsentRefused            the responding payer cannot honour the Consent
 ├── NoMatch                   no member fits
@@ -42,6 +44,14 @@ class TargetError(PayerExchangeError):
 
 class TargetUnreachable(TargetError):
     """No connection to the other payer could be made."""
+
+
+class TlsRefused(TargetUnreachable):
+    """No secure connection to the other payer could be made; nothing was sent."""
+
+
+class AddressRefused(TargetError):
+    """A URL that the other payer gave leads where no request, or no token, may go."""
 
 
 class TargetTimeout(TargetError):

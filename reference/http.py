@@ -1,23 +1,35 @@
 """The one place that speaks HTTP to another payer.
 
-Every exchange can be watched by an observer; redirects are followed by hand, so that a token never
-travels to another origin; a body can be streamed without being held in memory.
+Every exchange can be watched by an observer; every address goes through the rules of `egress.py`;
+redirects are followed by hand, so that neither a token nor a body travels to another origin; a body
+can be streamed without being held in memory. Certificates are always checked.
 """
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
-from .errors import TargetError, TargetTimeout, TargetUnreachable
+from .egress import EgressRules, normal_origin
+from .errors import AddressRefused, TargetError, TargetTimeout, TargetUnreachable
+from .tls import Tls, client_context, tls_failure
 
 _MAX_REDIRECTS = 5
 _CHUNK = 1 << 16
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass(slots=True)
@@ -44,22 +56,28 @@ class Exchange:
 class HttpClient:
     """Requests to another payer, with time limits and an observer.
 
-    `timeout_s` bounds the wait for a connection and for each next byte, not the whole transfer.
+    `rules` say where requests may go: https to public addresses unless told otherwise. `tls` names
+    the authorities that are trusted and this client's own certificate. `timeout_s` bounds the wait
+    for a connection and for each next byte, not the whole transfer.
     """
 
     def __init__(
         self,
+        rules: EgressRules | None = None,
         *,
         timeout_s: float = 30.0,
         observer: Callable[[Exchange], None] | None = None,
         headers: Mapping[str, str] | None = None,
-        verify: bool | str = True,
+        tls: Tls | None = None,
     ) -> None:
+        self._rules = rules or EgressRules()
         self._session = requests.Session()
         self._session.trust_env = False
+        adapter = _CheckedAdapter(self._rules, client_context(tls or Tls()))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapter)
         self._session.headers.clear()
         self._session.headers.update({"Accept-Encoding": "gzip, deflate", **(headers or {})})
-        self._session.verify = verify
         self._timeout = timeout_s
         self._observer = observer
 
@@ -72,7 +90,10 @@ class HttpClient:
         body: bytes = b"",
         follow: bool = True,
     ) -> Exchange:
-        """The whole answer; raises TargetUnreachable or TargetTimeout when none comes."""
+        """The whole answer; raises TargetUnreachable or TargetTimeout when none comes.
+
+        Raises AddressRefused when the URL, or one it redirects to, is not to be asked.
+        """
         response, exchange = self._open(method, url, dict(headers or {}), body, follow=follow)
         try:
             exchange.body = response.content
@@ -108,10 +129,11 @@ class HttpClient:
                 return response, exchange
             response.close()
             self._close(exchange)
-            url, headers = _next_hop(url, target, headers)
+            url, headers = _next_hop(exchange, target)
         raise TargetError("The other payer redirects without end.", status=response.status_code)
 
     def _send(self, exchange: Exchange) -> requests.Response:
+        self._rules.check_url(exchange.url)
         try:
             response = self._session.request(
                 exchange.method,
@@ -149,6 +171,9 @@ class HttpClient:
     def _failed(error: requests.RequestException, exchange: Exchange) -> TargetError:
         origin = origin_of(exchange.url)
         elapsed = time.time() - exchange.started
+        refused = tls_failure(error, origin)
+        if refused:
+            return refused
         if isinstance(error, requests.Timeout):
             return TargetTimeout(f"{origin} did not answer in time.", elapsed_s=elapsed)
         if exchange.status:
@@ -169,8 +194,92 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rsplit('@', 1)[-1]}"
 
 
-def _next_hop(url: str, target: str, headers: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    following = urljoin(url, target)
-    if origin_of(following) != origin_of(url):
-        headers = {k: v for k, v in headers.items() if k.lower() != "authorization"}
-    return following, headers
+def _next_hop(exchange: Exchange, target: str) -> tuple[str, dict[str, Any]]:
+    """Where a redirect leads and what is sent there: to another origin no token, and no body."""
+    following = urljoin(exchange.url, target)
+    if normal_origin(following) == normal_origin(exchange.url):
+        return following, exchange.request_headers
+    if exchange.request_body:
+        raise AddressRefused(
+            f"The other payer redirects a {exchange.method} to {origin_of(following)}. What was "
+            "meant for one address is not sent to another: register the address it belongs to."
+        )
+    if following.startswith("http:") and exchange.url.startswith("https:"):
+        raise AddressRefused("The other payer redirects from https to plain http.")
+    kept = {k: v for k, v in exchange.request_headers.items() if k.lower() not in _SECRET}
+    return following, kept
+
+
+class _CheckedAdapter(HTTPAdapter):
+    """Connections that go to the address that was checked, and to no other.
+
+    A name is looked up once, all its addresses are judged by the rules, and one of these is
+    connected to; the name stays in the Host header and is what the certificate is checked for. A
+    connection that is kept open stays with its address: nothing of this is done twice.
+    """
+
+    def __init__(self, rules: EgressRules, context: ssl.SSLContext) -> None:
+        self._rules = rules
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+        made: dict[str, Any] = {
+            "http": partial(_PlainPool, rules=self._rules),
+            "https": partial(_TlsPool, rules=self._rules),
+        }
+        self.poolmanager.pool_classes_by_scheme = made
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, _verify: Any, _cert: Any = None
+    ) -> Any:
+        # The context alone says whom to trust: nothing a caller passes on takes a check away.
+        return super().build_connection_pool_key_attributes(request, True)
+
+    def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
+        """Leave everything to the context."""
+
+
+class _Checked(HTTPConnection):
+    """A connection whose address the rules have judged."""
+
+    def __init__(self, *args: Any, rules: EgressRules, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rules = rules
+
+    def _new_conn(self) -> socket.socket:
+        failed = "no address"
+        try:
+            addresses = self._rules.addresses(self.host, self.port)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        for address in addresses:
+            try:
+                return self._connected(address)
+            except TimeoutError as error:
+                raise ConnectTimeoutError(self, "The connection timed out.") from error
+            except OSError as error:
+                failed = str(error)
+        raise NewConnectionError(self, f"No connection could be made: {failed}")
+
+    def _connected(self, address: str) -> socket.socket:
+        # The address is a literal: nothing is looked up a second time.
+        return create_connection(
+            (address, self.port),
+            self.timeout,
+            source_address=self.source_address,
+            socket_options=self.socket_options,
+        )
+
+
+class _CheckedTls(_Checked, HTTPSConnection):
+    """The same with TLS; the name is what is asked for and what the certificate must hold."""
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Checked
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedTls

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .bulk_match.work import BulkMatchSettings, BulkMatchWork
 from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .duties import Duty, responder_duties
+from .egress import EgressRules
 from .errors import BadRequest
 from .export.jobs import EXPORT, ExportJobs, Job, NdjsonWriter
 from .export.queue import offers
@@ -47,6 +49,7 @@ from .registration.clients import ClientRegistry
 from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
 from .schedule import EASTERN, Clocks
 from .store.repository import Repository
+from .tls import Tls
 from .trust.assertions import ReplayStore
 from .trust.attempts import FailedAttempts
 from .trust.authorization import AuthorizationServer
@@ -99,8 +102,24 @@ class RespondingSettings:
     """How often a client may fail to authenticate or to find a member."""
     most_members: int = 10_000
     """How many members one bulk match may hold."""
+    jwks_ports: tuple[int, ...] = ()
+    """Ports besides 443 that a client's key set may be fetched from."""
+    allowed_networks: tuple[str, ...] = ()
+    """Networks that are not public and hold a requesting payer's key set, as 10.20.0.0/16."""
+    allow_loopback: bool = False
+    """For tests alone: key sets on this machine, and plain http to them."""
+    tls: Tls = field(default_factory=Tls)
+    """Whose certificates are trusted when a key set is fetched."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """The bearer token of the admin API."""
+
+    def egress(self) -> EgressRules:
+        """Where this payer's own requests may go; raises SettingsError for a wrong network."""
+        return EgressRules(
+            ports=self.jwks_ports,
+            networks=self.allowed_networks,
+            allow_loopback=self.allow_loopback,
+        )
 
 
 class RespondingPayer:
@@ -139,7 +158,9 @@ class RespondingPayer:
             ReplayStore(engine),
             self.matches,
             self.clock,
-            RemoteKeys(fetch or fetch_jwks, self.clock).get,
+            RemoteKeys(
+                fetch or partial(fetch_jwks, rules=settings.egress(), tls=settings.tls), self.clock
+            ).get,
             FailedAttempts(engine, settings.limits),
         )
         self.retrieval = Retrieval(

@@ -18,6 +18,7 @@ from .errors import SettingsError
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
 from .parties import PayerIdentity
+from .tls import Tls
 
 FILE_NAME = "payer-exchange.toml"
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
@@ -55,6 +56,23 @@ class AuthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS towards the target; its certificate is always checked."""
+
+    authorities: str = ""
+    """A PEM file of the authorities to trust instead of the public ones."""
+    certificate: str = ""
+    """A PEM file with the verifier's own certificate chain, for mutual TLS."""
+    key: str = ""
+    """The PEM file of its private key."""
+
+    def files(self, settings: Settings) -> Tls:
+        """The files, from the folder of the settings file."""
+        found = (self.authorities, self.certificate, self.key)
+        return Tls(*(str(settings.path(text)) if text else "" for text in found))
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """The payer that is verified or asked."""
 
@@ -64,8 +82,16 @@ class TargetSettings:
     """The PDex version it is judged by."""
     timeout_s: float = 30.0
     """How long to wait for a connection and for each next byte, in seconds."""
+    api_origins: str = ""
+    """Origins besides the FHIR base's own that tokens may go to, with blanks between them."""
     auth: AuthSettings = field(default_factory=AuthSettings)
     """How to authenticate there."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    """Whose certificates are trusted, and the verifier's own for mutual TLS."""
+
+    def origins(self) -> tuple[str, ...]:
+        """Where tokens may go besides the FHIR base's own origin."""
+        return (*self.api_origins.split(), self.auth.token_url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,10 +17,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from .clock import Clock, SystemClock
 from .credentials import Credentials
-from .errors import ExportFailed, OutcomeReturned, TargetError, TokenRefused
+from .egress import normal_origin, origins_of
+from .errors import AddressRefused, ExportFailed, OutcomeReturned, TargetError, TokenRefused
 from .fhir import json, media
 from .fhir.ndjson import lines_of
-from .http import Exchange, HttpClient, origin_of
+from .http import Exchange, HttpClient
 from .trust.signing import ASSERTION_TYPE, client_assertion
 
 # A wait that a server asks for is obeyed up to this; longer ones are cut to it.
@@ -60,10 +61,13 @@ class Target:
         credentials: Credentials,
         *,
         token_url: str = "",
+        own_origins: Iterable[str] = (),
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """A payer at a FHIR base; its tokens go there and to its `own_origins`, nowhere else."""
         self.fhir_base = fhir_base.rstrip("/")
+        self._own = origins_of((self.fhir_base, *own_origins))
         self.http = http
         self.credentials = credentials
         self.clock = clock or SystemClock()
@@ -182,10 +186,9 @@ class Target:
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
         """The answer to a GET; a relative URL starts at the FHIR base."""
-        return self.http.request(
-            "GET", self.absolute(url), headers={"Accept": accept, **_bearer(token),
-                                                **(headers or {})}
-        )  # fmt: skip
+        where = self.absolute(url)
+        sent = {"Accept": accept, **self._bearer(token, where), **(headers or {})}
+        return self.http.request("GET", where, headers=sent)
 
     def post(
         self,
@@ -197,13 +200,14 @@ class Target:
     ) -> Exchange:
         """The answer to a POST of FHIR JSON."""
         body = resource if isinstance(resource, bytes) else json.write(resource)
+        where = self.absolute(url)
         return self.http.request(
             "POST",
-            self.absolute(url),
+            where,
             headers={
                 "Accept": media.FHIR_JSON,
                 "Content-Type": media.FHIR_JSON,
-                **_bearer(token),
+                **self._bearer(token, where),
                 **(headers or {}),
             },
             body=body,
@@ -211,7 +215,8 @@ class Target:
 
     def delete(self, url: str, token: AccessToken | None = None) -> Exchange:
         """The answer to a DELETE."""
-        return self.http.request("DELETE", self.absolute(url), headers=_bearer(token))
+        where = self.absolute(url)
+        return self.http.request("DELETE", where, headers=self._bearer(token, where))
 
     def absolute(self, url: str) -> str:
         """The URL, from the FHIR base when it is relative."""
@@ -284,8 +289,9 @@ class Target:
 
         The token travels to the payer's own origins only.
         """
+        where = self.absolute(url)
         exchange, chunks = self.http.stream(
-            self.absolute(url), headers={"Accept": media.FHIR_NDJSON, **_bearer(token)}
+            where, headers={"Accept": media.FHIR_NDJSON, **self._bearer(token, where)}
         )
         if exchange.status != 200:
             for _ in chunks:  # read out, so that the connection can be used again
@@ -300,8 +306,19 @@ class Target:
         return lines_of(self.download(url, token)[1])
 
     def is_own_origin(self, url: str) -> bool:
-        """Whether a URL lies at the origin of the FHIR base."""
-        return origin_of(url) == origin_of(self.fhir_base)
+        """Whether a URL lies where the payer's API answers, so that a token may go there."""
+        return normal_origin(url) in self._own
+
+    def _bearer(self, token: AccessToken | None, url: str) -> dict[str, str]:
+        """The header with the token; raises AddressRefused where it must not go."""
+        if token is None:
+            return {}
+        if not self.is_own_origin(url):
+            raise AddressRefused(
+                f"The payer hands out an address at {normal_origin(url)}, where its token may not "
+                "go. Name it in api_origins if its API answers there."
+            )
+        return {"Authorization": f"Bearer {token.value}"}
 
     @staticmethod
     def read_json(exchange: Exchange) -> dict[str, Any]:
@@ -359,10 +376,6 @@ def retry_after(exchange: Exchange, now: datetime) -> float | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - now).total_seconds())
-
-
-def _bearer(token: AccessToken | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token.value}"} if token else {}
 
 
 def _life(token: AccessToken) -> float:

@@ -246,6 +246,7 @@ def _payer(
         # PDex knows no bulk exchange before 2.1.0.
         bulk=options.bulk and options.pdex_version != "2.0.0",
         parameters_envelope=options.parameters_envelope,
+        allow_loopback=True,  # payers on this machine ask it
         **own_token,
     )
     return RespondingPayer(settings, engine, clock=clock)

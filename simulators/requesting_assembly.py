@@ -108,6 +108,7 @@ def _payer(
         data_dir=data_dir,
         patient_system=PATIENT_SYSTEM,
         export_method=options.export_method,
+        allow_loopback=True,  # the payers it asks run on this machine
         archive_mode=options.archive_mode,
         accepted_status=options.accepted_status,
         bulk_export_method=options.bulk_export_method,

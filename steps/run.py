@@ -21,6 +21,7 @@ from ..reference.asking import (
     member_match_parameters,
 )
 from ..reference.credentials import credentials
+from ..reference.egress import EgressRules
 from ..reference.errors import PayerExchangeError, TargetError
 from ..reference.fhir.ndjson import lines_of
 from ..reference.fhir.pdex import MATCH
@@ -44,12 +45,18 @@ class TargetRun:
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self.settings = settings
         self.recorder = recorder
-        self.http = HttpClient(timeout_s=settings.target.timeout_s, observer=recorder)
+        self.http = HttpClient(
+            EgressRules(typed=settings.target.fhir_base),
+            timeout_s=settings.target.timeout_s,
+            observer=recorder,
+            tls=settings.target.tls.files(settings),
+        )
         self.target = Target(
             settings.target.fhir_base,
             self.http,
             credentials(settings),
             token_url=settings.target.auth.token_url,
+            own_origins=settings.target.origins(),
         )
         self._kept: dict[tuple[str, ...], Any] = {}
         self._failed: dict[tuple[str, ...], CannotTell] = {}
@@ -336,12 +343,13 @@ class TargetRun:
         manifest: Mapping[str, Any],
     ) -> DeliveredFile:
         wants_token = manifest.get("requiresAccessToken") is not False
-        token = ask_token() if wants_token else None
         url, count = str(entry.get("url", "")), entry.get("count")
         kept = bytearray()
         try:
+            where = urljoin(self.target.fhir_base + "/", url)
+            token = ask_token() if wants_token and self.target.is_own_origin(where) else None
             exchange, chunks = self.http.stream(
-                urljoin(self.target.fhir_base + "/", url),
+                where,
                 headers={"Accept": "application/fhir+ndjson",
                          **({"Authorization": f"Bearer {token.value}"} if token else {})},
             )  # fmt: skip

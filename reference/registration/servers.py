@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, insert, select
 
 from ..credentials import Credentials
-from ..errors import SettingsError
+from ..egress import origins_of
+from ..errors import AddressRefused, SettingsError
 from ..fhir import json
 from ..fhir.hrex import MEMBER_MATCH
 from ..parties import PayerIdentity
@@ -63,6 +64,17 @@ class Server:
     """How a matched Group is exported: davinci-data-export or export; empty: as the settings."""
     file_origins: tuple[str, ...] = ()
     """Origins besides the FHIR base's own that export files may lie at. No token goes there."""
+    api_origins: tuple[str, ...] = ()
+    """Origins besides the FHIR base's own that its API answers at, as a token endpoint or the
+    status of exports. Tokens go there."""
+
+    def own_origins(self) -> frozenset[str]:
+        """Where the payer's API answers by its registration; tokens go there alone."""
+        return origins_of((self.fhir_base, self.issuer, self.token_url, *self.api_origins))
+
+    def origins(self) -> frozenset[str]:
+        """Every origin a request of an exchange with this payer may go to."""
+        return self.own_origins() | origins_of(self.file_origins)
 
     def credentials(self) -> Credentials:
         """What the client authenticates with; raises SettingsError when the key file is bad."""
@@ -174,6 +186,13 @@ def _check(server: Server) -> None:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or (url and not (parts.scheme in ("http", "https") and parts.netloc)):
             raise SettingsError(f"A server's {name} must be a URL with http or https.")
+    try:
+        server.origins()
+    except AddressRefused as error:
+        raise SettingsError(
+            "A server's issuer, fhir_base, token_url, api_origins and file_origins must be plain "
+            "URLs: scheme, host and perhaps a port, with no user name."
+        ) from error
     _check_credentials(server)
 
 
@@ -198,14 +217,14 @@ def _server(content: Mapping[str, Any]) -> Server:
         raise SettingsError(
             "A server's organization has system, value, name and organization_id."
         ) from error
-    plain = {k: v for k, v in content.items() if k not in ("organization", "file_origins")}
-    return Server(
-        organization=organization, file_origins=tuple(content.get("file_origins") or ()), **plain
-    )
+    lists: dict[str, Any] = {name: tuple(content.get(name) or ()) for name in _LISTS}
+    plain = {k: v for k, v in content.items() if k not in ("organization", *_LISTS)}
+    return Server(organization=organization, **lists, **plain)
 
 
+_LISTS = ("file_origins", "api_origins")
 _SHAPES: dict[str, Any] = {
     "organization": Mapping,
     "key": Mapping,
-    "file_origins": (list, tuple),
+    **dict.fromkeys(_LISTS, (list, tuple)),
 }

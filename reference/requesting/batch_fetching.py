@@ -60,8 +60,7 @@ class PartFetcher:
         server = self._rooms.servers.find(part.issuer)
         if server is None:
             raise SettingsError("The source payer is no longer registered.")
-        http = HttpClient(timeout_s=self._rooms.settings.timeout_s, observer=self._on_exchange,
-                          verify=self._rooms.settings.verify_tls)  # fmt: skip
+        http = self._rooms.settings.client(server, self._on_exchange)
         try:
             talk = self._conversation(part, server, http)
             if not part.stage:
@@ -172,6 +171,7 @@ class PartFetcher:
             http,
             server.credentials(),
             token_url=server.token_url,
+            own_origins=server.own_origins(),
             clock=self._rooms.clock,
             sleep=lambda seconds: self._sleep(part.batch_id, seconds),
         )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ..asking import member_match_parameters
+from ..egress import normal_origin
 from ..errors import (
     ConsentRefused,
     ExportFailed,
@@ -19,7 +20,7 @@ from ..errors import (
 from ..fhir import json
 from ..fhir.parameters import make_parameters
 from ..fhir.references import split_reference
-from ..http import Exchange, origin_of
+from ..http import Exchange
 from ..intake.staging import LineFiles, Staging
 from ..registration.servers import Server
 from ..target import AccessToken, Target, issue_codes
@@ -256,10 +257,10 @@ class Conversation:
     ) -> Any:
         url = self.target.absolute(entry["url"])
         own = self.target.is_own_origin(url)
-        if not own and origin_of(url) not in self.server.file_origins:
+        if not own and normal_origin(url) not in self.server.origins():
             raise ExportFailed(
-                f"A file of the export lies at {origin_of(url)}, which the server definition does "
-                "not allow. Add it to file_origins if it is right."
+                f"A file of the export lies at {normal_origin(url)}, which the server definition "
+                "does not allow. Add it to file_origins if it is right."
             )
         kind = entry["type"] if role != "deleted" else "Bundle"
         for last in (False, True):

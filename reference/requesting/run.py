@@ -182,11 +182,7 @@ class Exchanges:
     def _retrieve(
         self, task_id: str, request: InvokeRequest, server: Server, staging: Staging, trace: Trace
     ) -> None:
-        http = HttpClient(
-            timeout_s=self._settings.timeout_s,
-            observer=self._on_exchange,
-            verify=self._settings.verify_tls,
-        )
+        http = self._settings.client(server, self._on_exchange)
         try:
             target = self._target(task_id, server, http)
             talk = Conversation(
@@ -332,6 +328,7 @@ class Exchanges:
             http,
             server.credentials(),
             token_url=server.token_url,
+            own_origins=server.own_origins(),
             clock=self._rooms.clock,
             sleep=sleep,
         )

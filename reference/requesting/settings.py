@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..egress import EgressRules
 from ..errors import SettingsError
 from ..fhir.pdex import BULK_MEMBER_MATCH
+from ..http import Exchange, HttpClient
 from ..intake.archive import MODES
 from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
-from ..registration.servers import BULK_EXPORT_METHODS, EXPORT_METHODS
+from ..registration.servers import BULK_EXPORT_METHODS, EXPORT_METHODS, Server
 from ..schedule import EASTERN
+from ..tls import Tls
 
 
 def _token() -> str:
@@ -56,14 +60,25 @@ class RequestingSettings:
     """How long to wait for a connection and for each next byte, in seconds."""
     export_limit_s: float = 3600.0
     """How long to wait for an export to be finished, in seconds."""
-    verify_tls: bool | str = True
-    """Whether certificates are checked; or the file of the authorities to check them against."""
+    tls: Tls = field(default_factory=Tls)
+    """Whose certificates are trusted, and this payer's own for mutual TLS."""
+    allowed_networks: tuple[str, ...] = ()
+    """Networks that are not public and hold a source payer, as 10.20.0.0/16."""
+    allow_loopback: bool = False
+    """For tests alone: source payers on this machine, and plain http to them."""
     time_zone: str = EASTERN
     """Where this payer's days begin and end: an IANA name."""
     admin_token: str = field(default_factory=_token, repr=False)
     """The bearer token of the admin API."""
     operator_token: str = field(default_factory=_token, repr=False)
     """The bearer token of the FHIR API."""
+
+    def client(self, server: Server, observer: Callable[[Exchange], None] | None) -> HttpClient:
+        """A client for an exchange with one source payer, which goes where it is registered."""
+        rules = EgressRules(
+            server.origins(), networks=self.allowed_networks, allow_loopback=self.allow_loopback
+        )
+        return HttpClient(rules, timeout_s=self.timeout_s, observer=observer, tls=self.tls)
 
     def checked(self) -> RequestingSettings:
         """The settings, with an Organization id for this payer.
@@ -75,6 +90,7 @@ class RequestingSettings:
                               ("accepted_status", (200, 202))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} is one of {', '.join(map(str, allowed))}.")
+        EgressRules(networks=self.allowed_networks)
         if self.batch_size < 1 or self.intake_workers < 0:
             raise SettingsError("batch_size is at least 1, intake_workers at least 0.")
         return replace(self, identity=with_organization(self.identity))

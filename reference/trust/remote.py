@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import urljoin
 
 from ..clock import Clock
+from ..egress import EgressRules, normal_origin
 from ..errors import PayerExchangeError
 from ..fhir import json
-from ..http import Exchange, HttpClient, origin_of
+from ..http import Exchange, HttpClient
+from ..tls import Tls
 
 # How long keys count for which nothing was announced, and the most that an announcement counts.
 FRESH_S = 300.0
@@ -99,20 +101,21 @@ class RemoteKeys:
         return True
 
 
-def fetch_jwks(url: str) -> PublishedKeys:
+def fetch_jwks(url: str, rules: EgressRules | None = None, tls: Tls | None = None) -> PublishedKeys:
     """The JWK set at a URL, empty when the answer is none or larger than 256 KiB.
 
     Redirects are followed within the URL's own origin only: the registration vouches for no other.
-    Raises TargetError without an answer.
+    The rules say where such URLs may lead. Raises TargetError without an answer, AddressRefused
+    for a URL that is not to be asked.
     """
-    http = HttpClient(timeout_s=5)
+    http = HttpClient(rules, timeout_s=5, tls=tls)
     try:
         for _ in range(_MAX_HOPS + 1):
             exchange, body = _get(http, url)
             if exchange.status == 200:
                 return PublishedKeys(json.read_object(body), lifetime(exchange)) if body else _NONE
             following = urljoin(url, exchange.header("Location"))
-            if exchange.status not in _REDIRECTS or origin_of(following) != origin_of(url):
+            if exchange.status not in _REDIRECTS or normal_origin(following) != normal_origin(url):
                 return _NONE
             url = following
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from payer_exchange.reference.asking import consent_period, coverage_to_link, hrex_consent
+from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.http import HttpClient
 from payer_exchange.reference.parties import PayerIdentity
 
@@ -98,7 +99,7 @@ def invoke(new: dict, truth: dict, issuer: str) -> dict:
              "part": [{"name": n, "resource": r} for n, r in parts.items()]},
         ],
     }  # fmt: skip
-    http = HttpClient()
+    http = HttpClient(EgressRules(typed=new["fhir_base"]))
     headers = {"Authorization": f"Bearer {new['operator_token']}",
                "Content-Type": "application/fhir+json"}  # fmt: skip
     url = f"{new['fhir_base']}/Patient/$sdh.s2s.invoke-export"

@@ -72,7 +72,7 @@ class World:
             "http://requester.test/fhir",
             REQUESTING,
             self.folder / "q",
-            **{"patient_system": PATIENT_SYSTEM, **changes},
+            **{"patient_system": PATIENT_SYSTEM, "allow_loopback": True, **changes},
         )
         payer = RequestingPayer(
             settings,

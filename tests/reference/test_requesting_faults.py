@@ -307,6 +307,30 @@ def test_a_file_at_an_allowed_origin_is_fetched_without_the_token(world):
     assert set(seen) == {None}
 
 
+def test_no_token_is_sent_for_files_that_need_none(world):
+    with world.between(in_manifest(lambda m: {**m, "requiresAccessToken": False})):
+        task = world.exchange()
+    files = [x for x in world.traffic if "/export-files/" in x.url]
+    assert task.status == "failed"  # the responder does want one
+    assert files
+    assert not any("Authorization" in x.request_headers for x in files)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://169.254.169.254/latest", "http://127.0.0.1:9/status", "https://user@127.0.0.1/s",
+     "file:///etc/passwd", "status/1"],
+)  # fmt: skip
+def test_a_status_address_that_leads_elsewhere_fails_the_exchange(world, url):
+    headers = [("Content-Location", url)]
+    with world.between(answering("$export", "202 Accepted", headers=headers)):
+        task = world.exchange()
+    assert task.status == "failed"
+    assert nothing_imported(world, task)
+    own = world.responder.fhir_base.removesuffix("/fhir")
+    assert all(x.url.startswith(own) for x in world.traffic)
+
+
 def _whole(world, file):
     jobs = world.responder.payer.jobs
     job_id, name = file["url"].rsplit("/", 2)[1:]

@@ -25,7 +25,9 @@ def api(tmp_path):
         taken.bind(("127.0.0.1", 0))
         source = f"http://127.0.0.1:{taken.getsockname()[1]}"
     payer = RequestingPayer(
-        RequestingSettings("http://q.test/fhir", PayerIdentity("s", "NEW", "New"), tmp_path),
+        RequestingSettings(
+            "http://q.test/fhir", PayerIdentity("s", "NEW", "New"), tmp_path, allow_loopback=True
+        ),
         open_data_dir(tmp_path, "q"),
     )
     payer.register({"servers": [{

@@ -47,7 +47,9 @@ class Api:
     def __init__(self, folder, source, **settings):
         self.source = source
         self.payer = RequestingPayer(
-            RequestingSettings("http://q.test/fhir", OWN, folder, **settings),
+            RequestingSettings(
+                "http://q.test/fhir", OWN, folder, **{"allow_loopback": True, **settings}
+            ),
             open_data_dir(folder, "q"),
         )
         self.client = RequestingSimulator(self.payer).app.test_client()

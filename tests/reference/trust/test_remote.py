@@ -8,7 +8,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from payer_exchange.reference.errors import BadRequest, TargetError, TargetUnreachable
+from payer_exchange.reference.egress import EgressRules
+from payer_exchange.reference.errors import (
+    AddressRefused,
+    BadRequest,
+    TargetError,
+    TargetUnreachable,
+)
 from payer_exchange.reference.trust import keys
 from payer_exchange.reference.trust.keys import public_set
 from payer_exchange.reference.trust.remote import (
@@ -20,6 +26,7 @@ from payer_exchange.reference.trust.remote import (
 
 ES, OTHER = keys.generate(), keys.generate()
 URL = "https://new.test/jwks"
+LOOPBACK = EgressRules(allow_loopback=True)
 
 
 class Published:
@@ -214,7 +221,7 @@ DATE = "Fri, 15 Jan 2027 12:00:00 GMT"
 )
 def test_the_lifetime_is_read_as_http_has_it(headers, lifetime):
     with serving({"/jwks": (200, headers, SET)}) as (url, _):
-        found = fetch_jwks(f"{url}/jwks")
+        found = fetch_jwks(f"{url}/jwks", LOOPBACK)
     assert found.jwks == public_set(ES)
     assert found.lifetime_s == lifetime
 
@@ -228,9 +235,9 @@ def test_a_redirect_is_followed_within_the_origin_alone():
             "/jwks": (200, {}, SET),
         }
         with serving(answers) as (url, asked):
-            assert fetch_jwks(f"{url}/moved").jwks == public_set(ES)
-            assert fetch_jwks(f"{url}/away").jwks == {}
-            assert fetch_jwks(f"{url}/round").jwks == {}
+            assert fetch_jwks(f"{url}/moved", LOOPBACK).jwks == public_set(ES)
+            assert fetch_jwks(f"{url}/away", LOOPBACK).jwks == {}
+            assert fetch_jwks(f"{url}/round", LOOPBACK).jwks == {}
         assert asked_elsewhere == []
         assert asked.count("/round") <= 5
 
@@ -239,22 +246,33 @@ def test_a_set_that_is_too_large_is_none():
     large = json.dumps({**public_set(ES), "padding": "x" * MAX_BYTES}).encode()
     fits = json.dumps({**public_set(ES), "padding": "x" * (MAX_BYTES - 2000)}).encode()
     with serving({"/large": (200, {}, large), "/fits": (200, {}, fits)}) as (url, _):
-        assert fetch_jwks(f"{url}/large").jwks == {}
-        assert fetch_jwks(f"{url}/fits").jwks["keys"]
+        assert fetch_jwks(f"{url}/large", LOOPBACK).jwks == {}
+        assert fetch_jwks(f"{url}/fits", LOOPBACK).jwks["keys"]
 
 
 @pytest.mark.parametrize("answer", [(404, {}, SET), (500, {}, b""), (204, {}, b"")])
 def test_an_answer_that_is_no_success_holds_no_keys(answer):
     with serving({"/jwks": answer}) as (url, _):
-        assert fetch_jwks(f"{url}/jwks").jwks == {}
+        assert fetch_jwks(f"{url}/jwks", LOOPBACK).jwks == {}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"<html>", b"\xff"])
 def test_what_is_no_json_object_is_refused(body):
     with serving({"/jwks": (200, {}, body)}) as (url, _), pytest.raises(BadRequest):
-        fetch_jwks(f"{url}/jwks")
+        fetch_jwks(f"{url}/jwks", LOOPBACK)
+
+
+def test_a_set_inside_a_network_is_not_fetched_unless_a_test_setting_says_so():
+    with serving({"/jwks": (200, {}, SET)}) as (url, asked):
+        for rules in (None, EgressRules(ports=(80, 8080))):
+            with pytest.raises(AddressRefused):
+                fetch_jwks(f"{url}/jwks", rules)
+        assert asked == []
+        inside = EgressRules(resolve=lambda *_: ["10.0.0.8"])
+        with pytest.raises(AddressRefused):
+            fetch_jwks("https://new.test/jwks", inside)
 
 
 def test_nobody_there_is_an_error():
     with pytest.raises(TargetError):
-        fetch_jwks("http://127.0.0.1:1/jwks")
+        fetch_jwks("http://127.0.0.1:1/jwks", LOOPBACK)
