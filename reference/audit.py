@@ -1,16 +1,31 @@
 """The record of what a payer did for whom: phases, decisions and their reasons, no member data.
 
 Each record holds only fields from a fixed list, so that nothing of a member can get in by
-accident. It is what the trace of an exchange and the report on withheld data are read from.
+accident. It is what the trace of an exchange, the report on withheld data and the AuditEvents are
+read from. Whose records left is kept beside it, as references to this payer's own resources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, insert, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    tuple_,
+)
 
 from .clock import Clock, instant
 from .fhir import json
@@ -27,8 +42,11 @@ PHASES = (
 )
 _DETAILS = frozenset(
     {"counts", "released", "stripped", "withheld", "bytes", "files", "status", "route", "direction",
-     "operation", "strategy", "version", "consent", "polls", "education", "attestation"}
+     "operation", "strategy", "version", "consent", "polls", "education", "attestation",
+     "interaction"}
 )  # fmt: skip
+# Subjects written at once, so that memory does not grow with an export.
+_AT_ONCE = 5000
 _METADATA = MetaData()
 _RECORD = Table(
     "audit_record",
@@ -44,6 +62,12 @@ _RECORD = Table(
     Column("started", String, nullable=False),
     Column("ended", String, nullable=False),
     Column("details", Text, nullable=False),
+)
+_SUBJECT = Table(
+    "audit_subject",
+    _METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("reference", String, primary_key=True, index=True),
 )
 
 
@@ -67,14 +91,19 @@ class AuditLog:
         client: str = "",
         started: datetime | None = None,
         details: Mapping[str, Any] | None = None,
+        subjects: Iterable[str] = (),
     ) -> None:
-        """Write one record; raises ValueError for a detail that is not on the list."""
+        """Write one record; raises ValueError for a detail that is not on the list.
+
+        `subjects` are references to what it was about, as Patient/1. All of it is on the disk, or
+        an error raised, when this returns.
+        """
         unknown = set(details or ()) - _DETAILS
         if unknown or phase not in PHASES:
             raise ValueError(f"not an audit field or phase: {sorted(unknown) or phase}")
         now = self._clock.now()
         with self._engine.begin() as connection:
-            connection.execute(
+            added = connection.execute(
                 insert(_RECORD).values(
                     exchange=exchange,
                     phase=phase,
@@ -88,6 +117,11 @@ class AuditLog:
                     details=json.write(dict(details or {})).decode(),
                 )
             )
+            [seq] = added.inserted_primary_key or [0]
+            waiting = iter(subjects)
+            while some := dict.fromkeys(islice(waiting, _AT_ONCE)):
+                rows = [{"seq": seq, "reference": reference} for reference in some]
+                connection.execute(insert(_SUBJECT), rows)
 
     def records(self, exchange: str | None = None) -> list[dict[str, Any]]:
         """The records, of one exchange or all, in order."""
@@ -96,6 +130,42 @@ class AuditLog:
             statement = statement.where(_RECORD.c.exchange == exchange)
         with self._engine.connect() as connection:
             rows = connection.execute(statement).mappings().all()
-        # The database's names are a kind of str that JSON writers do not take for keys.
-        plain = [{str(name): value for name, value in row.items()} for row in rows]
-        return [{**row, "details": json.read(row["details"])} for row in plain]
+        return [_plain(row) for row in rows]
+
+    def told(
+        self,
+        kinds: Collection[tuple[str, str]],
+        *,
+        subject: str = "",
+        exchange: str = "",
+        count: int = 100,
+        start: int = 0,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Records of these (phase, event), newest first, and how many there are in all.
+
+        They may be narrowed to one subject or one exchange; each has its `subjects`.
+        """
+        wanted: ColumnElement[bool] = tuple_(_RECORD.c.phase, _RECORD.c.event).in_(list(kinds))
+        if exchange:
+            wanted = wanted & (_RECORD.c.exchange == exchange)
+        if subject:
+            about = select(_SUBJECT.c.seq).where(_SUBJECT.c.reference == subject)
+            wanted = wanted & _RECORD.c.seq.in_(about)
+        page = select(_RECORD).where(wanted).order_by(_RECORD.c.seq.desc())
+        with self._engine.connect() as connection:
+            total = connection.execute(
+                select(func.count()).select_from(_RECORD).where(wanted)
+            ).scalar_one()
+            rows = connection.execute(page.limit(count).offset(start)).mappings().all()
+            found = [_plain(row) for row in rows]
+            about = select(_SUBJECT).where(_SUBJECT.c.seq.in_([row["seq"] for row in found]))
+            subjects: dict[int, list[str]] = {}
+            for seq, reference in connection.execute(about.order_by(_SUBJECT.c.reference)):
+                subjects.setdefault(seq, []).append(str(reference))
+        return [{**row, "subjects": subjects.get(row["seq"], [])} for row in found], total
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    # The database's names are a kind of str that JSON writers do not take for keys.
+    plain = {str(name): value for name, value in row.items()}
+    return {**plain, "details": json.read(plain["details"])}

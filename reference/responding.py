@@ -401,7 +401,8 @@ class RespondingPayer:
         self.matches.keep_many(client_id, [found], self.clock.now())
         self.audit.record("member-match", "answer", "match", client=client_id,
                           details={"consent": consent.policy,
-                                   "attestation": consent.attestation or "given"})  # fmt: skip
+                                   "attestation": consent.attestation or "given"},
+                          subjects=[f"Patient/{member}"])  # fmt: skip
         return answer(
             {"system": identifier[0], "value": identifier[1]},
             f"{self.settings.fhir_base}/Patient/{member}",

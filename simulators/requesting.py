@@ -32,6 +32,7 @@ from .answers import (
     query_pairs,
     refusal,
 )
+from .auditing import audit_events
 
 _log = logging.getLogger(__name__)
 _INVOKE_BULK = "http://payer-to-payer-exchange/OperationDefinition/invoke-bulk-export"
@@ -85,6 +86,7 @@ class RequestingSimulator:
         route("/opt-ins", "opt_ins", self.opt_ins, methods=["GET", "POST"])
         route("/opt-ins/<patient>/withdraw", "withdraw", self.withdraw, methods=["POST"])
         route("/audit", "audit", self.audit)
+        route("/AuditEvent", "audit_events", self.audit_events)
         route("/work-list", "work_list", self.work_list)
         route("/batches/<ident>", "batch", self.batch)
         route("/duties", "duties", self.duties)
@@ -209,6 +211,9 @@ class RequestingSimulator:
 
     def audit(self) -> Response:
         return json_answer(self.payer.audit.records(request.args.get("exchange")))
+
+    def audit_events(self) -> Response:
+        return audit_events(self.payer.audit, self.payer.settings.identity)
 
     def work_list(self) -> Response:
         return json_answer([asdict(item) for item in self.payer.opt_ins.work_list()])

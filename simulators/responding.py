@@ -33,6 +33,7 @@ from .answers import (
     refusal,
     require_acceptable,
 )
+from .auditing import granted_to, keep_audit
 from .discovery import capability_statement, davinci_configuration, smart_configuration
 from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
 from .groups import GroupRoutes
@@ -135,7 +136,7 @@ class RespondingSimulator:
             challenge = 'Bearer error="invalid_token"' if header else "Bearer"
             raise BadRequest("Send a valid access token as Authorization: Bearer.", status=401,
                              code="login", headers={"WWW-Authenticate": challenge})  # fmt: skip
-        return found
+        return granted_to(found)
 
     def access(self) -> Access:
         return self.payer.access(self.grant())
@@ -235,6 +236,7 @@ class RespondingSimulator:
                 response = change(request, response)
         for header, value in NO_STORE.items():
             response.headers.setdefault(header, value)
+        keep_audit(self.payer.audit, response)
         return response
 
 

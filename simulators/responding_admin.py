@@ -11,6 +11,7 @@ from ..reference.errors import BadRequest
 from ..reference.registration.clients import client_from_json
 from ..reference.responding import RespondingPayer
 from .answers import json_answer, json_body
+from .auditing import audit_events
 
 
 def admin_api(payer: RespondingPayer) -> Blueprint:
@@ -22,6 +23,7 @@ def admin_api(payer: RespondingPayer) -> Blueprint:
     route("/clients/<client_id>/<state>", "state", api.state, methods=["POST"])
     route("/members/<member>/withdraw", "withdraw", api.withdraw, methods=["POST"])
     route("/audit", "audit", api.audit)
+    route("/AuditEvent", "audit_events", api.audit_events)
     route("/duties", "duties", api.duties)
     route("/withheld/<kind>/<ident>", "withheld", api.withheld)
     return admin
@@ -53,6 +55,10 @@ class _AdminApi:
     def audit(self) -> Response:
         self._check_token()
         return json_answer(self._payer.audit.records(request.args.get("exchange")))
+
+    def audit_events(self) -> Response:
+        self._check_token()
+        return audit_events(self._payer.audit, self._payer.settings.identity)
 
     def duties(self) -> Response:
         self._check_token()

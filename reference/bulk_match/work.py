@@ -82,9 +82,11 @@ class BulkMatchWork:
                 if index % _REPORT_EVERY == 0:
                     progress(f"{index} of {request.members} members")
         self._write_groups(job, requester, sorted_, writer)
+        matched = sorted({f"Patient/{member}" for member, _ in sorted_.granted})
         details = {"counts": dict(sorted_.reasons), "attestation": dict(sorted_.attested)}
         self.audit.record("member-match", "bulk", "complete", exchange=job.id,
-                          client=job.client_id, started=job.created, details=details)  # fmt: skip
+                          client=job.client_id, started=job.created, details=details,
+                          subjects=matched)  # fmt: skip
         return {"counts": {code: len(b.members) for code, b in sorted_.buckets.items()}}
 
     def _sort(

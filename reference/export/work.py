@@ -73,9 +73,10 @@ class ExportWork:
                 saved = time.monotonic()
         for ignored in asked.ignored:
             writer.write("OperationOutcome", json.write(outcome_of([ignored])))
-        tally = run.tally.as_json()
+        tally, left_out = run.tally.as_json(), frozenset(run.left_out)
+        told = (f"Patient/{member}" for member in members if member not in left_out)
         self.audit.record("export", "written", "complete", exchange=job.id, client=job.client_id,
-                          started=job.created, details=tally)  # fmt: skip
+                          started=job.created, details=tally, subjects=told)  # fmt: skip
         return {"tally": tally, "left_out": run.left_out}
 
 
