@@ -40,12 +40,19 @@ _WAIT_S = 600
 @click.option("--export-method", type=click.Choice(["export", "everything", "search"]),
               default="export", show_default=True)  # fmt: skip
 @click.option("--each", is_flag=True, help="One exchange a member, where a batch would do.")
+@click.option(
+    "--auth",
+    type=click.Choice(["smart", "udap"]),
+    default="smart",
+    show_default=True,
+    help="How the new plan is known at the old one: by its key, or by a certificate.",
+)
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Keep both payers' databases and archives here.")  # fmt: skip
 def exchange(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, export_method: str, each: bool,
-    data_dir: Path | None,
+    auth: str, data_dir: Path | None,
 ) -> None:  # fmt: skip
     """Start both payers, let members join the new plan, and move their records end to end.
 
@@ -57,7 +64,8 @@ def exchange(
     new = data_dir / "requesting-payer" if data_dir else None
     responder = start_responder(
         ResponderOptions(members=members, seed=seed, load=paths, defects=defects,
-                         scope=data_scope, strategy=strategy, database=database, data_dir=old)
+                         scope=data_scope, strategy=strategy, database=database, data_dir=old,
+                         udap=auth == "udap")
     )  # fmt: skip
     try:
         watcher = PhaseWatcher()
@@ -71,11 +79,11 @@ def exchange(
         )  # fmt: skip
         try:
             if many:
-                proof = move_many(responder, requester, members, _console)
+                proof = move_many(responder, requester, members, _console, auth)
                 tell(proof, _console)
                 whole = proof.holds
             else:
-                ended = _move(responder, requester, watcher, members)
+                ended = _move(responder, requester, watcher, members, auth)
                 whole = _tell(responder, requester, ended, data_dir)
         finally:
             requester.close()
@@ -114,13 +122,17 @@ class PhaseWatcher:
 
 
 def _move(
-    responder: RunningResponder, requester: RunningRequester, watcher: PhaseWatcher, members: int
+    responder: RunningResponder,
+    requester: RunningRequester,
+    watcher: PhaseWatcher,
+    members: int,
+    auth: str,
 ) -> list[tuple[Joiner, ExchangeTask]]:
     _console.print(f"Responding payer at [bold]{responder.fhir_base}[/bold]", highlight=False)
     _console.print(f"Requesting payer at [bold]{requester.fhir_base}[/bold]", highlight=False)
     today = requester.payer.clock.now().date()
     found = list(joiners(responder.truth(), today))[:members]
-    requester.payer.register(registration_of(responder))
+    requester.payer.register(registration_of(responder, auth))
     keep_joiners(requester.payer, found)
     watcher.single = len(found) == 1
     _console.print(f"{len(found)} member{'s' if len(found) > 1 else ''} opt in.")

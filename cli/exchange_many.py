@@ -58,12 +58,16 @@ class Proof:
 
 
 def move_many(
-    responder: RunningResponder, requester: RunningRequester, members: int, console: Console
+    responder: RunningResponder,
+    requester: RunningRequester,
+    members: int,
+    console: Console,
+    auth: str = "smart",
 ) -> Proof:
     """Let members join in one batch, strangers among them, and check what came of it."""
     payer = requester.payer
     today = payer.clock.now().date()
-    payer.register(registration_of(responder))
+    payer.register(registration_of(responder, auth))
     expected: dict[str, str] = {}
     with _step(console, "opt-in", f"{members:,} members and some strangers opt in"):
         for some in _portions(_joiners(responder, members, today)):

@@ -98,6 +98,11 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="The exchange of many members, of one, or both.",
 )
+@click.option(
+    "--udap",
+    is_flag=True,
+    help="Offer UDAP as well, with test authorities of its own; clients are set up for it.",
+)
 @click.option("--envelope", is_flag=True, help="A bulk match answers with Parameters as well.")
 @click.option(
     "--workers-only",
@@ -117,13 +122,14 @@ def responding_payer(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, server: str,
     pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
+    udap: bool,
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
         host=host, port=port, public_url=public_url, data_dir=data_dir, members=members,
         seed=seed, load=paths, defects=defects, scope=data_scope, strategy=strategy,
         database=database, pdex_version=pdex_version, single_member=offers != "bulk",
-        bulk=offers != "single", parameters_envelope=envelope,
+        bulk=offers != "single", parameters_envelope=envelope, udap=udap,
     )  # fmt: skip
     if workers_only:
         _do_jobs(options, heartbeat)
@@ -274,7 +280,7 @@ def start(options: ResponderOptions) -> RunningResponder:
 def tell(running: FilledResponder, config_out: Path | None) -> None:
     """Say where the payer answers and what it holds, and write the settings for its clients."""
     if config_out:
-        running.write_config(config_out)
+        running.write_config(config_out, "udap" if running.udap else "smart-backend-services")
     _console.print(f"Responding payer at [bold]{running.fhir_base}[/bold]")
     _console.print(_held(running.filled), highlight=False)
     for ident in (d for d, _ in running.filled.refused.items()):

@@ -25,6 +25,7 @@ def open_target(settings: Settings, observer: Callable[[Exchange], None] | None 
         credentials(settings),
         token_url=settings.target.auth.token_url,
         own_origins=settings.target.origins(),
+        scopes=settings.target.auth.scopes(settings.target.pdex_version),
     )
 
 

@@ -10,27 +10,54 @@ from typing import Any
 
 from .settings import Settings
 from .trust.keys import read_private
+from .trust.udap.identity import UdapIdentity, read_identity
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How a client authenticates: with a private JWK, with a secret, or with a ready token."""
+    """How a client authenticates: private JWK, UDAP certificate, secret, or a ready token."""
 
     client_id: str = ""
     jwk: Mapping[str, Any] | None = field(default=None, repr=False)
     secret: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    udap: UdapIdentity | None = field(default=None, repr=False)
 
 
 def credentials(settings: Settings) -> Credentials:
     """The credentials the settings name; raises SettingsError when a key cannot be read."""
     auth = settings.target.auth
+    if auth.method == "udap":
+        return Credentials(auth.client_id, udap=udap_identity(settings))
     key = auth.private_key
     jwk = None
     if key:
         jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
     return Credentials(
         auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token)
+    )
+
+
+def udap_identity(settings: Settings, uri: str = "") -> UdapIdentity | None:
+    """The identity that [target.auth.udap] names, under another of its URIs when one is given.
+
+    None without a certificate. Raises SettingsError when a file cannot be read.
+    """
+    udap = settings.target.auth.udap
+    if not udap.certificate:
+        return None
+    return read_identity(
+        settings.path(udap.certificate),
+        settings.path(udap.key),
+        settings.path(udap.trust_anchors),
+        tuple(settings.path(text) for text in udap.revocation_list.split()),
+        uri=uri or udap.client_uri,
+        client_name=settings.identity.name,
+        community=udap.community,
+        organization_id=udap.organization_id,
+        organization_name=udap.organization_name,
+        purpose_of_use=tuple(udap.purpose_of_use.split()),
+        contacts=tuple(udap.contact.split()),
     )
 
 

@@ -55,6 +55,10 @@ from .trust.attempts import FailedAttempts
 from .trust.authorization import AuthorizationServer
 from .trust.remote import PublishedKeys, RemoteKeys, fetch_jwks
 from .trust.tokens import LIFETIME_S, Grant, TokenStore
+from .trust.udap.authenticating import UdapAuthentication
+from .trust.udap.authority import UdapSettings
+from .trust.udap.registering import UdapRegistration
+from .trust.udap.statements import Statements
 
 BULK_MATCH = "bulk-match"
 
@@ -110,6 +114,8 @@ class RespondingSettings:
     """For tests alone: key sets on this machine, and plain http to them."""
     tls: Tls = field(default_factory=Tls)
     """Whose certificates are trusted when a key set is fetched."""
+    udap: UdapSettings | None = None
+    """UDAP beside SMART: communities, certificates and the registration endpoint; None: none."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """The bearer token of the admin API."""
 
@@ -151,17 +157,25 @@ class RespondingPayer:
         self.guarded = GuardedMatch(guard, lambda *asked: self.match(*asked), self.audit,
                                     self.clock)  # fmt: skip
         self.releases = Releases(self.repository, settings.scope)
+        tokens = TokenStore(engine, lifetime_s=settings.token_lifetime_s)
+        replay, udap = ReplayStore(engine), settings.udap
         self.authorization = AuthorizationServer(
             settings.token_url,
             self.clients,
-            TokenStore(engine, lifetime_s=settings.token_lifetime_s),
-            ReplayStore(engine),
+            tokens,
+            replay,
             self.matches,
             self.clock,
             RemoteKeys(
                 fetch or partial(fetch_jwks, rules=settings.egress(), tls=settings.tls), self.clock
             ).get,
             FailedAttempts(engine, settings.limits),
+            UdapAuthentication(udap, settings.token_url, replay) if udap else None,
+        )
+        self.udap = (
+            UdapRegistration(udap, self.clients, tokens, Statements(udap, replay), self.clock)
+            if udap
+            else None
         )
         self.retrieval = Retrieval(
             self.repository,

@@ -22,7 +22,39 @@ from .tls import Tls
 
 FILE_NAME = "payer-exchange.toml"
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
-METHODS = ("smart-backend-services", "client-secret-basic", "bearer")
+METHODS = ("smart-backend-services", "udap", "client-secret-basic", "bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class UdapClientSettings:
+    """The verifier's or client's standing in a UDAP trust community; paths are beside this file."""
+
+    certificate: str = ""
+    """A PEM file with the client's certificate chain, leaf first."""
+    key: str = ""
+    """The PEM file of its private key."""
+    trust_anchors: str = ""
+    """A PEM file with the roots that the target's certificate has to lead to."""
+    revocation_list: str = ""
+    """PEM files of revocation lists, with blanks between them."""
+    community: str = ""
+    """The URI of the trust community; empty: the target's default."""
+    client_uri: str = ""
+    """Which of the certificate's URIs the client goes by; empty: the first."""
+    probe_uri: str = ""
+    """Another URI of the certificate, for registrations that the verifier makes and cancels."""
+    organization_id: str = ""
+    """The organization that asks, as a URI; empty: the client URI."""
+    organization_name: str = ""
+    """Its name."""
+    purpose_of_use: str = ""
+    """Purposes with blanks between them; empty: payment."""
+    contact: str = ""
+    """A mailto: URI for the target's questions."""
+    test_authority: str = ""
+    """A folder of payer-exchange init --test-pki that the target trusts: makes bad certificates."""
+    other_authority: str = ""
+    """The same for another trust community of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +62,7 @@ class AuthSettings:
     """How the verifier or client authenticates at the target."""
 
     method: str = "smart-backend-services"
-    """smart-backend-services, client-secret-basic or bearer."""
+    """smart-backend-services, udap, client-secret-basic or bearer."""
     client_id: str = ""
     """The id the target registered."""
     private_key: str = ""
@@ -49,6 +81,12 @@ class AuthSettings:
     """The scope asked for before data is requested."""
     member_binding: str = "patient"
     """How a token is bound to the matched member: sub, patient (a form parameter) or none."""
+    udap: UdapClientSettings = field(default_factory=UdapClientSettings)
+    """Certificates for UDAP. With another method they are used by the UDAP scenarios alone."""
+
+    def scopes(self, version: str) -> tuple[str, ...]:
+        """Every scope that may be asked for, as a UDAP client registers them."""
+        return (self.match_scope, self.data_scope, self.bulk_scope(version))
 
     def bulk_scope(self, version: str) -> str:
         """The scope of the bulk match under a PDex version."""
@@ -224,6 +262,11 @@ def _check(settings: Settings, path: Path) -> None:
         raise SettingsError(f"{path}: target.pdex_version must be one of {', '.join(VERSIONS)}.")
     if target.auth.method not in METHODS:
         raise SettingsError(f"{path}: target.auth.method must be one of {', '.join(METHODS)}.")
+    udap = target.auth.udap
+    if target.auth.method == "udap" or udap.certificate:
+        for key in ("certificate", "key", "trust_anchors"):
+            if not getattr(udap, key):
+                raise SettingsError(f"{path}: UDAP needs target.auth.udap.{key}.")
     if target.fhir_base and not target.fhir_base.startswith(("http://", "https://")):
         raise SettingsError(f"{path}: target.fhir_base must be a URL with http or https.")
 

@@ -23,6 +23,7 @@ from .fhir import json, media
 from .fhir.ndjson import lines_of
 from .http import Exchange, HttpClient
 from .trust.signing import ASSERTION_TYPE, client_assertion
+from .trust.udap.client import UdapClient
 
 # A wait that a server asks for is obeyed up to this; longer ones are cut to it.
 MAX_WAIT_S = 300.0
@@ -64,8 +65,13 @@ class Target:
         own_origins: Iterable[str] = (),
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        scopes: Iterable[str] = (),
+        remember: Callable[[str], None] | None = None,
     ) -> None:
-        """A payer at a FHIR base; its tokens go there and to its `own_origins`, nowhere else."""
+        """A payer at a FHIR base; its tokens go there and to its `own_origins`, nowhere else.
+
+        A client of UDAP registers for `scopes`, and tells `remember` the id it was given.
+        """
         self.fhir_base = fhir_base.rstrip("/")
         self._own = origins_of((self.fhir_base, *own_origins))
         self.http = http
@@ -73,6 +79,14 @@ class Target:
         self.clock = clock or SystemClock()
         self._token_url = token_url
         self._sleep = sleep
+        self.udap = (
+            UdapClient(
+                self.fhir_base, http, credentials.udap, self.clock,
+                client_id=credentials.client_id, scopes=tuple(scopes), remember=remember,
+            )
+            if credentials.udap
+            else None
+        )  # fmt: skip
         self._tokens: dict[tuple[str, str], AccessToken] = {}
 
     # Discovery and tokens
@@ -84,6 +98,8 @@ class Target:
 
     def token_url(self) -> str:
         """The token endpoint, discovered once; raises TargetError when it is not told."""
+        if self.udap:
+            return self.udap.server().token_url
         if not self._token_url:
             exchange = self.smart_configuration()
             found = self.read_json(exchange).get("token_endpoint") if exchange.status == 200 else ""
@@ -112,6 +128,8 @@ class Target:
         self, *, claims: Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None
     ) -> str:
         """A fresh client assertion; claims and headers may be changed, to probe."""
+        if self.udap:
+            return self.udap.assertion(claims=claims, headers=headers)
         if self.credentials.jwk is None:
             raise TokenRefused("No private key is configured to sign a client assertion with.")
         return client_assertion(
@@ -144,17 +162,10 @@ class Target:
     def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
         if self.credentials.token:
             return AccessToken(self.credentials.token, scope, float("inf"))
-        form = {"grant_type": "client_credentials", "scope": scope}
-        headers = {}
-        if self.credentials.secret:
-            headers["Authorization"] = self._basic()
-        else:
-            claims = {"sub": member} if member and binding == "sub" else None
-            form["client_assertion_type"] = ASSERTION_TYPE
-            form["client_assertion"] = self.assertion(claims=claims)
-        if member and binding == "patient":
-            form["patient"] = member
-        exchange = self.request_token(form, headers)
+        exchange = self._ask_token(scope, member, binding)
+        if self.udap and self.udap.may_renew(exchange):
+            # The payer has forgotten the registration, or cancelled it: made anew, once.
+            exchange = self._ask_token(scope, member, binding)
         answer = self.read_json(exchange) if exchange.status == 200 else {}
         if not isinstance(answer.get("access_token"), str):
             raise TokenRefused(
@@ -170,6 +181,21 @@ class Target:
             self.clock.now().timestamp() + life,
             {**answer, "_life": life},
         )
+
+    def _ask_token(self, scope: str, member: str, binding: str) -> Exchange:
+        form = {"grant_type": "client_credentials", "scope": scope}
+        headers = {}
+        if self.udap:
+            form = self.udap.form(scope)
+        elif self.credentials.secret:
+            headers["Authorization"] = self._basic()
+        else:
+            claims = {"sub": member} if member and binding == "sub" else None
+            form["client_assertion_type"] = ASSERTION_TYPE
+            form["client_assertion"] = self.assertion(claims=claims)
+        if member and binding == "patient":
+            form["patient"] = member
+        return self.request_token(form, headers)
 
     def _basic(self) -> str:
         pair = f"{quote(self.credentials.client_id, '')}:{quote(self.credentials.secret, '')}"

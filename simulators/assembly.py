@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
-from ..reference.clock import Clock
+from ..reference.clock import Clock, SystemClock
 from ..reference.export.queue import HEARTBEAT_S, work
 from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
@@ -29,6 +30,8 @@ from .defects import apply
 from .exporting import INTERNAL_ROOT
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
+from .udap_assembly import FOLDER, UdapKit, open_udap
+from .udap_routes import REGISTER
 
 PAYER_IDENTIFIERS = "https://example.org/payer-id"
 RESPONDING = PayerIdentity(
@@ -62,6 +65,8 @@ class ResponderOptions:
     bulk: bool = True
     parameters_envelope: bool = False
     threads: int = 8
+    udap: bool = False
+    """UDAP beside SMART, with test authorities of its own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,14 +78,19 @@ class FilledResponder:
     client_key: dict[str, Any]
     filled: Filled
     population: Population | None
+    udap: UdapKit | None = None
 
     @property
     def fhir_base(self) -> str:
         """The FHIR base that others see."""
         return self.payer.settings.fhir_base
 
-    def write_config(self, file: Path) -> None:
-        """Write payer-exchange.toml and, beside it, the client's key and the truth table."""
+    def write_config(self, file: Path, method: str = "smart-backend-services") -> None:
+        """Write payer-exchange.toml and, beside it, the client's key and the truth table.
+
+        `method` is how the client is to authenticate. Where the payer offers UDAP, the certificates
+        for it are written too.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
         key = file.parent / "requesting-payer.jwk.json"
         key.touch(mode=0o600)
@@ -89,11 +99,14 @@ class FilledResponder:
         members.write_text(json.dumps(self.truth()), encoding="utf-8")
         file.write_text(_TOML.format(
             base=self.fhir_base, version=self.payer.settings.pdex_version,
-            client=CLIENT_ID, key=key.name, members=members.name,
+            method=method, client="" if method == "udap" else CLIENT_ID, key=key.name,
+            udap=self.udap.toml() if self.udap else "", members=members.name,
             admin=self.payer.settings.admin_token, root=self.fhir_base.removesuffix("/fhir"),
             python=sys.executable.replace("\\", "/"),
             system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
         ), encoding="utf-8")  # fmt: skip
+        if self.udap:
+            self.udap.write(file.parent / FOLDER)
 
     def truth(self) -> dict[str, Any]:
         """The truth table: of the population, or of what was loaded."""
@@ -129,10 +142,10 @@ fhir_base = "{base}"
 pdex_version = "{version}"
 
 [target.auth]
-method = "smart-backend-services"
+method = "{method}"
 client_id = "{client}"
 private_key = "{key}"
-
+{udap}
 [identity]
 system = "{system}"
 value = "{value}"
@@ -174,6 +187,7 @@ def start_responder(
         client_key=found.client_key,
         filled=found.filled,
         population=found.population,
+        udap=found.udap,
         server=server,
         folder=folder,
     )
@@ -192,7 +206,8 @@ def open_responder(
 
     Raises SettingsError as `start_responder` does.
     """
-    payer = _payer(options, root, data_dir, clock, admin_token)
+    udap = _udap(options, root, data_dir, clock or SystemClock())
+    payer = _payer(options, root, data_dir, clock, admin_token, udap)
     with ExitStack() as undo:
         undo.callback(payer.close)
         population = _population(options, data_dir, payer)
@@ -203,8 +218,9 @@ def open_responder(
         payer.jobs.resume()
         undo.pop_all()
     return FilledResponder(
-        payer=payer, simulator=simulator, client_key=key, filled=filled, population=population
-    )
+        payer=payer, simulator=simulator, client_key=key, filled=filled, population=population,
+        udap=udap,
+    )  # fmt: skip
 
 
 def do_jobs(
@@ -224,9 +240,17 @@ def do_jobs(
         payer.close()
 
 
+def _udap(options: ResponderOptions, root: str, data_dir: Path, clock: Clock) -> UdapKit | None:
+    if not options.udap:
+        return None
+    url = urljoin(f"{root}{INTERNAL_TOKEN}", REGISTER)
+    return open_udap(data_dir, clock, f"{root}{INTERNAL_ROOT}", url, SCOPES, REQUESTING)
+
+
 def _payer(
-    options: ResponderOptions, root: str, data_dir: Path, clock: Clock | None, admin_token: str
-) -> RespondingPayer:
+    options: ResponderOptions, root: str, data_dir: Path, clock: Clock | None, admin_token: str,
+    udap: UdapKit | None = None,
+) -> RespondingPayer:  # fmt: skip
     engine = (
         open_database(options.database)
         if options.database
@@ -246,6 +270,7 @@ def _payer(
         # PDex knows no bulk exchange before 2.1.0.
         bulk=options.bulk and options.pdex_version != "2.0.0",
         parameters_envelope=options.parameters_envelope,
+        udap=udap.settings if udap else None,
         allow_loopback=True,  # payers on this machine ask it
         **own_token,
     )

@@ -18,6 +18,7 @@ from ..reference.opt_in import Education, OptInEvent, OtherPayer
 from ..reference.requesting import PhaseEvent, RequestingPayer, RequestingSettings
 from ..reference.settings import Settings
 from ..reference.store.database import open_data_dir, open_database
+from ..reference.trust.udap.identity import to_pem
 from .assembly import CLIENT_ID, REQUESTING, RESPONDING, RunningResponder
 from .requesting import RequestingSimulator
 from .serving import Server
@@ -118,14 +119,16 @@ def _payer(
     return RequestingPayer(settings, engine, clock=clock, on_phase=on_phase)
 
 
-def registration_of(responder: RunningResponder) -> dict[str, Any]:
-    """The registration document by which a requesting payer knows a simulated responding payer."""
+def registration_of(responder: RunningResponder, auth: str = "private_key_jwt") -> dict[str, Any]:
+    """The registration document by which a requesting payer knows a simulated responding payer.
+
+    With `auth` udap it holds a certificate, and no client id: the requesting payer registers.
+    """
     server = {
         "name": RESPONDING.name,
         "issuer": responder.fhir_base,
         "fhir_base": responder.fhir_base,
-        "client_id": CLIENT_ID,
-        "key": responder.client_key,
+        **_proof(responder, auth),
         "bulk_match_scope": BULK_MATCH_SCOPES.get(responder.payer.settings.pdex_version, ""),
         "organization": {
             "system": RESPONDING.system,
@@ -134,6 +137,12 @@ def registration_of(responder: RunningResponder) -> dict[str, Any]:
         },
     }
     return {"servers": [server]}
+
+
+def _proof(responder: RunningResponder, auth: str) -> dict[str, Any]:
+    if auth == "udap" and responder.udap:
+        return {"auth_method": "udap", "udap": to_pem(responder.udap.identity)}
+    return {"client_id": CLIENT_ID, "key": responder.client_key}
 
 
 def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,7 +163,8 @@ def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict
         "bulk_match_scope": auth.bulk_scope(settings.target.pdex_version),
         "member_binding": auth.member_binding,
         "organization": {**identifier, "name": responding.get("name", "")},
-        **({"key": found.jwk} if found.jwk else
+        **({"auth_method": "udap", "udap": to_pem(found.udap)} if found.udap else
+           {"key": found.jwk} if found.jwk else
            {"auth_method": "client_secret_basic", "secret": found.secret}),
     }  # fmt: skip
     return {"servers": [server]}

@@ -39,6 +39,7 @@ from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
 from .groups import GroupRoutes
 from .responding_admin import admin_api
 from .trust_routes import TrustRoutes, form_fields
+from .udap_routes import UdapRoutes
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class RespondingSimulator:
     def __init__(self, payer: RespondingPayer) -> None:
         self.payer = payer
         self.trust = TrustRoutes(payer)
+        self.udap = UdapRoutes(payer)
         self.after: list[tuple[str, After]] = []
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -84,6 +86,7 @@ class RespondingSimulator:
         route("/metadata", "metadata", self.metadata)
         route("/.well-known/smart-configuration", "smart", self.smart)
         route("/.well-known/davinci-configuration", "davinci", self.davinci)
+        route("/.well-known/udap", "udap", self.udap.metadata)
         route("/Patient/$member-match", "member_match", self.member_match, methods=post)
         route("/Patient/<ident>/$everything", "everything", self.everything,
               methods=["GET", *post])  # fmt: skip
@@ -102,6 +105,7 @@ class RespondingSimulator:
         for path in sorted(paths):
             outside.add_url_rule(path, "token", self.token, methods=["POST"])
         self.trust.add_to(outside, INTERNAL_TOKEN)
+        self.udap.add_to(outside, INTERNAL_TOKEN)
         outside.add_url_rule("/.well-known/davinci-configuration", "davinci", self.davinci)
         return outside
 

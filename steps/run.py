@@ -57,6 +57,7 @@ class TargetRun:
             credentials(settings),
             token_url=settings.target.auth.token_url,
             own_origins=settings.target.origins(),
+            scopes=settings.target.auth.scopes(settings.target.pdex_version),
         )
         self._kept: dict[tuple[str, ...], Any] = {}
         self._failed: dict[tuple[str, ...], CannotTell] = {}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, Text, select
+from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, select
 
 from ..errors import SettingsError
 from ..fhir import json
@@ -58,6 +58,10 @@ class Client:
     secrets: tuple[ClientSecret, ...] = ()
     state: str = "approved"
     grant_types: tuple[str, ...] = ("client_credentials",)
+    udap_uri: str = ""
+    """The URI in the certificate of a client that registered by UDAP."""
+    community: str = ""
+    """The trust community that vouched for it."""
 
 
 class ClientRegistry:
@@ -71,12 +75,17 @@ class ClientRegistry:
         """Store the client and return it; the same registration twice changes nothing."""
         if client.state not in STATES:
             raise SettingsError(f"A client's state is one of {', '.join(STATES)}.")
-        if not (client.jwks or client.jwks_uri or client.secrets):
+        if not (client.jwks or client.jwks_uri or client.secrets or client.udap_uri):
             raise SettingsError("A client needs jwks, jwks_uri or a secret to authenticate with.")
         content = json.write(asdict(client)).decode()
         with self._engine.begin() as connection:
             put_row(connection, _CLIENT, {"client_id": client.client_id, "content": content})
         return client
+
+    def remove(self, client_id: str) -> None:
+        """Forget the client; one that is not there changes nothing."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_CLIENT).where(_CLIENT.c.client_id == client_id))
 
     def find(self, client_id: str) -> Client | None:
         """The client with that id, whatever its state, or None."""
@@ -188,7 +197,9 @@ def _client(content: Mapping[str, Any]) -> Client:
         if content.get(key) is not None
     }
     plain: dict[str, Any] = {
-        key: content[key] for key in ("jwks", "jwks_uri", "state") if content.get(key)
+        key: content[key]
+        for key in ("jwks", "jwks_uri", "state", "udap_uri", "community")
+        if content.get(key)
     }
     return Client(
         client_id=content["client_id"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +15,13 @@ from ..egress import origins_of
 from ..errors import AddressRefused, SettingsError
 from ..fhir import json
 from ..fhir.hrex import MEMBER_MATCH
+from ..fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
 from ..parties import PayerIdentity
 from ..trust.keys import algorithm_of, read_private
+from ..trust.udap.identity import from_pem
 from .clients import Client, ClientRegistry, client_from_json
 
-AUTH_METHODS = ("private_key_jwt", "client_secret_basic")
+AUTH_METHODS = ("private_key_jwt", "udap", "client_secret_basic")
 BINDINGS = ("patient", "sub", "none")
 EXPORT_METHODS = ("export", "everything", "search")
 BULK_EXPORT_METHODS = ("davinci-data-export", "export")
@@ -42,6 +44,7 @@ class Server:
     """The source's exact issuer URL: what sourceIssuerUrl is compared with."""
     fhir_base: str
     client_id: str
+    """The id it assigned; by UDAP it may be empty, and is filled by the first registration."""
     organization: PayerIdentity
     """The source payer; `organization_id` is the id of the local Organization resource."""
     token_url: str = ""
@@ -52,6 +55,8 @@ class Server:
     key_file: str = ""
     """Or the file that holds one."""
     secret: str = field(default="", repr=False)
+    udap: Mapping[str, Any] | None = field(default=None, repr=False)
+    """For udap: certificate, key and trust_anchors in PEM, and what the client says of itself."""
     match_scope: str = MEMBER_MATCH
     data_scope: str = "system/*.rs"
     member_binding: str = "patient"
@@ -76,8 +81,16 @@ class Server:
         """Every origin a request of an exchange with this payer may go to."""
         return self.own_origins() | origins_of(self.file_origins)
 
+    def scopes(self) -> tuple[str, ...]:
+        """Every scope an exchange with this payer may ask for, as a UDAP client registers them."""
+        bulk = (self.bulk_match_scope,) if self.bulk_match_scope else (
+            BULK_MEMBER_MATCH, *BULK_MATCH_SCOPES.values())  # fmt: skip
+        return tuple(dict.fromkeys((self.match_scope, self.data_scope, *bulk)))
+
     def credentials(self) -> Credentials:
         """What the client authenticates with; raises SettingsError when the key file is bad."""
+        if self.auth_method == "udap":
+            return Credentials(self.client_id, udap=from_pem(self.udap or {}))
         if self.auth_method == "client_secret_basic":
             return Credentials(self.client_id, secret=self.secret)
         return Credentials(self.client_id, jwk=self.key or read_private(Path(self.key_file)))
@@ -110,6 +123,12 @@ class ServerRegistry:
             connection.execute(insert(_SERVER).values(issuer=server.issuer, content=content))
         return server
 
+    def set_client_id(self, issuer: str, client_id: str) -> None:
+        """Keep the id that a UDAP registration gave; an unknown server stays unknown."""
+        server = self.find(issuer)
+        if server:
+            self.register(replace(server, client_id=client_id))
+
     def find(self, issuer: str) -> Server | None:
         """The server with exactly that issuer URL, or None."""
         statement = select(_SERVER.c.content).where(_SERVER.c.issuer == issuer)
@@ -135,10 +154,12 @@ def server_from_json(content: Mapping[str, Any]) -> Server:
         raise SettingsError(
             f"A server registration has no key {unknown[0]}. It has {', '.join(sorted(known))}."
         )
-    for key in ("issuer", "fhir_base", "client_id", "organization"):
+    by_udap = content.get("auth_method") == "udap"
+    needed = ("issuer", "fhir_base", *(() if by_udap else ("client_id",)), "organization")
+    for key in needed:
         if not content.get(key):
             raise SettingsError(f"A server registration needs {key}.")
-    server = _server({"name": content["issuer"], **content})
+    server = _server({"name": content["issuer"], "client_id": "", **content})
     _check(server)
     return server
 
@@ -197,7 +218,9 @@ def _check(server: Server) -> None:
 
 
 def _check_credentials(server: Server) -> None:
-    if server.auth_method == "client_secret_basic":
+    if server.auth_method == "udap":
+        from_pem(server.udap or {})
+    elif server.auth_method == "client_secret_basic":
         if not server.secret:
             raise SettingsError("A server with client_secret_basic needs secret.")
     elif server.key is None and not server.key_file:
@@ -226,5 +249,6 @@ _LISTS = ("file_origins", "api_origins")
 _SHAPES: dict[str, Any] = {
     "organization": Mapping,
     "key": Mapping,
+    "udap": Mapping,
     **dict.fromkeys(_LISTS, (list, tuple)),
 }

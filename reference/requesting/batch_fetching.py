@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from ..clock import instant
@@ -172,6 +173,8 @@ class PartFetcher:
             server.credentials(),
             token_url=server.token_url,
             own_origins=server.own_origins(),
+            scopes=server.scopes(),
+            remember=partial(self._rooms.servers.set_client_id, server.issuer),
             clock=self._rooms.clock,
             sleep=lambda seconds: self._sleep(part.batch_id, seconds),
         )

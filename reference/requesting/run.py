@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -329,6 +330,8 @@ class Exchanges:
             server.credentials(),
             token_url=server.token_url,
             own_origins=server.own_origins(),
+            scopes=server.scopes(),
+            remember=partial(self._rooms.servers.set_client_id, server.issuer),
             clock=self._rooms.clock,
             sleep=sleep,
         )

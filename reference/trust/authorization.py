@@ -1,6 +1,7 @@
 """The token endpoint's decisions: who is asking, and what they get.
 
-SMART Backend Services with `private_key_jwt`, and `client_secret_basic` as the seed page has it.
+SMART Backend Services with `private_key_jwt`, UDAP with certificates for clients that registered
+so, and `client_secret_basic` as the seed page has it.
 A token may be bound to one member: by the assertion's `sub` (pdex-222 proposes the MemberId there,
 SMART wants the client id, so both are taken) or by a `patient` form parameter.
 """
@@ -23,8 +24,11 @@ from .attempts import FailedAttempts
 from .scopes import grant
 from .signing import ASSERTION_TYPE
 from .tokens import Grant, TokenStore
+from .udap.authenticating import ExtensionRefused, UdapAuthentication
+from .udap.tokens import MAX_TOKEN
 
-_ONCE = ("grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "patient")
+_ONCE = ("grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "patient",
+         "udap")  # fmt: skip
 
 
 @dataclass
@@ -50,6 +54,7 @@ class AuthorizationServer:
     clock: Clock
     published: Callable[[str, str], Mapping[str, Any]]
     failed: FailedAttempts
+    udap: UdapAuthentication | None = None
 
     def token(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[dict[str, Any], str]:
         """The token answer and the client it is for; raises OAuthError otherwise.
@@ -117,7 +122,35 @@ class AuthorizationServer:
             raise OAuthError(
                 400, "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}."
             )
+        if self.is_udap(form):
+            return self.by_udap(form)
         return self.by_assertion(_one(form, "client_assertion"), _one(form, "client_id"))
+
+    def is_udap(self, form: Mapping[str, list[str]]) -> bool:
+        """Whether a request is to be judged by UDAP: it says so, or its client registered so."""
+        if self.udap is None:
+            return False
+        client = self.clients.find(_claimed(form, None))
+        return "udap" in form or bool(client and client.udap_uri)
+
+    def by_udap(self, form: Mapping[str, list[str]]) -> tuple[Client, str]:
+        """The client of a UDAP authentication token, and its id; raises OAuthError otherwise."""
+        assertion = _one(form, "client_assertion")
+        try:
+            claimed = unverified_client_id(assertion, MAX_TOKEN)
+            client = self._approved(claimed)
+            if self.udap is None or not client.udap_uri:
+                raise AssertionRefused("client-not-udap")
+            if _one(form, "client_id") not in ("", claimed):
+                raise AssertionRefused("client-id-differs")
+            self.udap.verify(assertion, client, self.clock.now())
+        except AssertionRefused as refused:
+            raise invalid_client(str(refused)) from refused
+        except ExtensionRefused as refused:
+            raise OAuthError(400, "invalid_request", str(refused), reason="extension") from refused
+        if _one(form, "udap") != "1":
+            raise OAuthError(400, "invalid_request", "Send udap=1.", reason="udap-missing")
+        return client, client.client_id
 
     def by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
         """The client and subject of a client assertion; raises OAuthError when it is refused."""
@@ -187,7 +220,7 @@ def _claimed(form: Mapping[str, list[str]], basic: str | None) -> str:
     if basic:
         return _id_and_secret(basic)[0]
     try:
-        return unverified_client_id(_one(form, "client_assertion"))
+        return unverified_client_id(_one(form, "client_assertion"), MAX_TOKEN)
     except AssertionRefused:
         return ""
 

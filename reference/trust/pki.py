@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -173,7 +174,7 @@ class TestAuthority:
             below = (folder / f"{_ISSUING}.pem").is_file()
             issuing = _read(folder, _ISSUING) if below else Issued((), root.key)
             crl = x509.load_pem_x509_crl((folder / _CRL).read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SettingsError) as error:
             raise SettingsError(
                 f"The test authority in {folder} cannot be read. Remove the folder to have "
                 "another one made."
@@ -235,6 +236,30 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         file.write(content)
 
 
+def read_issued(chain: Path | bytes, key: Path | bytes) -> Issued:
+    """A certificate chain with its key, from PEM files or from PEM itself.
+
+    Raises SettingsError for files that cannot be read or do not belong together.
+    """
+    where = chain if isinstance(chain, Path) else "The certificate"
+    try:
+        certificates = x509.load_pem_x509_certificates(_content(chain))
+        found = serialization.load_pem_private_key(_content(key), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise SettingsError(
+            f"{where} or its key cannot be read. Both have to be PEM, the key without a passphrase."
+        ) from error
+    if not isinstance(found, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise SettingsError(f"{where} has a key that is neither RSA nor elliptic.")
+    if found.public_key() != certificates[0].public_key():
+        raise SettingsError(f"{where} is not for the private key beside it.")
+    return Issued(tuple(certificates), found)
+
+
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
 _PEM = serialization.Encoding.PEM
 
 
@@ -243,11 +268,7 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 
 def _read(folder: Path, name: str) -> Issued:
-    chain = x509.load_pem_x509_certificates((folder / f"{name}.pem").read_bytes())
-    key = serialization.load_pem_private_key((folder / f"{name}.key.pem").read_bytes(), None)
-    if isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        return Issued(tuple(chain), key)
-    raise ValueError("The key is neither RSA nor elliptic.")
+    return read_issued(folder / f"{name}.pem", folder / f"{name}.key.pem")
 
 
 def _subject(name: str) -> x509.Name:
