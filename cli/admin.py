@@ -11,22 +11,24 @@ import click
 from ..reference.egress import EgressRules
 from ..reference.errors import SettingsError
 from ..reference.http import HttpClient
+from ..reference.tls import Tls
 
 
 @click.group()
 @click.option("--url", required=True, help="Where the simulated payer answers, without /fhir.")
 @click.option("--token", envvar="PAYER_EXCHANGE_ADMIN_TOKEN", required=True,
               help="The admin token it printed when it started.")  # fmt: skip
+@click.option("--authorities", default="", help="A PEM file of the authorities to trust for https.")
 @click.pass_context
-def admin(context: click.Context, url: str, token: str) -> None:
+def admin(context: click.Context, url: str, token: str, authorities: str) -> None:
     """Change a simulated payer: withdraw a consent, suspend a client, register one."""
-    context.obj = (url.rstrip("/"), token)
+    context.obj = (url.rstrip("/"), token, authorities)
 
 
 @admin.command()
 @click.argument("member", default="")
 @click.pass_obj
-def withdraw(target: tuple[str, str], member: str) -> None:
+def withdraw(target: tuple[str, str, str], member: str) -> None:
     """Withdraw the consent of a member: the Patient id given, or the one in MEMBER_ID."""
     ident = member or os.environ.get("MEMBER_ID", "")
     if not ident:
@@ -38,7 +40,7 @@ def withdraw(target: tuple[str, str], member: str) -> None:
 @click.argument("client_id")
 @click.argument("state", type=click.Choice(["pending", "approved", "suspended"]))
 @click.pass_obj
-def client(target: tuple[str, str], client_id: str, state: str) -> None:
+def client(target: tuple[str, str, str], client_id: str, state: str) -> None:
     """Put a client into a vetting state."""
     _send(target, "POST", f"/admin/clients/{client_id}/{state}")
 
@@ -46,7 +48,7 @@ def client(target: tuple[str, str], client_id: str, state: str) -> None:
 @admin.command()
 @click.argument("file", type=click.File("rb"))
 @click.pass_obj
-def register(target: tuple[str, str], file: Any) -> None:
+def register(target: tuple[str, str, str], file: Any) -> None:
     """Register a file: its clients at a responding, its servers at a requesting payer."""
     try:
         document = json.load(file)
@@ -61,18 +63,17 @@ def register(target: tuple[str, str], file: Any) -> None:
 @click.argument("reference")
 @click.option("--policy", type=click.Choice(["regular", "sensitive"]), default="regular")
 @click.pass_obj
-def why(target: tuple[str, str], reference: str, policy: str) -> None:
+def why(target: tuple[str, str, str], reference: str, policy: str) -> None:
     """Say why a resource (Type/id) does not leave under a consent policy."""
     found = json.loads(_send(target, "GET", f"/admin/withheld/{reference}?policy={policy}"))
     click.echo(found["reason"] or "It leaves.")
 
 
-def _send(target: tuple[str, str], method: str, path: str, body: bytes = b"") -> str:
-    url, token = target
+def _send(target: tuple[str, str, str], method: str, path: str, body: bytes = b"") -> str:
+    url, token, authorities = target
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    exchange = HttpClient(EgressRules(typed=url)).request(
-        method, url + path, headers=headers, body=body
-    )
+    http = HttpClient(EgressRules(typed=url), tls=Tls(authorities))
+    exchange = http.request(method, url + path, headers=headers, body=body)
     if exchange.status >= 400:
         raise SettingsError(f"The payer refused this with status {exchange.status}.")
     return exchange.body.decode()

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ..reference.requesting import PhaseEvent
 from ..reference.tasks import ExchangeTask
+from ..reference.trust.mutual_tls import REQUIRED
 from ..simulators.assembly import ResponderOptions, RunningResponder, start_responder
 from ..simulators.requesting_assembly import (
     Joiner,
@@ -26,6 +27,7 @@ from ..simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from ..simulators.tls_assembly import TEST
 from .exchange_many import move_many, tell
 from .simulate import responder_options
 
@@ -42,17 +44,18 @@ _WAIT_S = 600
 @click.option("--each", is_flag=True, help="One exchange a member, where a batch would do.")
 @click.option(
     "--auth",
-    type=click.Choice(["smart", "udap"]),
+    type=click.Choice(["smart", "udap", "mtls"]),
     default="smart",
     show_default=True,
-    help="How the new plan is known at the old one: by its key, or by a certificate.",
+    help="How the new plan proves itself: by its key, by UDAP, or by mutual TLS.",
 )
+@click.option("--tls", is_flag=True, help="Over https, with a test authority; mtls implies it.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Keep both payers' databases and archives here.")  # fmt: skip
 def exchange(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, export_method: str, each: bool,
-    auth: str, data_dir: Path | None,
+    auth: str, tls: bool, data_dir: Path | None,
 ) -> None:  # fmt: skip
     """Start both payers, let members join the new plan, and move their records end to end.
 
@@ -65,13 +68,14 @@ def exchange(
     responder = start_responder(
         ResponderOptions(members=members, seed=seed, load=paths, defects=defects,
                          scope=data_scope, strategy=strategy, database=database, data_dir=old,
-                         udap=auth == "udap")
+                         udap=auth == "udap", tls=TEST if tls or auth == "mtls" else "",
+                         client_certificates=REQUIRED if auth == "mtls" else "")
     )  # fmt: skip
     try:
         watcher = PhaseWatcher()
         requester = start_requester(
             RequesterOptions(
-                export_method=export_method, data_dir=new,
+                export_method=export_method, data_dir=new, tls=responder.client_tls,
                 # In a batch the originals lie beside their documents: two thirds of the bytes.
                 archive_mode="binary" if many else "seed",
             ),

@@ -17,6 +17,7 @@ from ..reference.fhir.pdex import NEWEST, VERSIONS
 from ..reference.holdings import Filled, read_paths
 from ..reference.roles import role
 from ..reference.settings import read_settings
+from ..reference.tls import ServerTls, Tls
 from ..simulators.assembly import (
     FilledResponder,
     ResponderOptions,
@@ -103,6 +104,17 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     is_flag=True,
     help="Offer UDAP as well, with test authorities of its own; clients are set up for it.",
 )
+@click.option("--tls", type=click.Choice(["test"]), help="https with a test authority of its own.")
+@click.option("--tls-certificate", default="", metavar="FILE",
+              help="https with this certificate chain (PEM).")  # fmt: skip
+@click.option("--tls-key", default="", metavar="FILE", help="Its private key (PEM).")
+@click.option("--client-ca", default="", metavar="FILE",
+              help="Mutual TLS: the authorities of client certificates (PEM).")  # fmt: skip
+@click.option(
+    "--client-certificates",
+    type=click.Choice(["off", "optional", "required"]),
+    help="Whether clients show certificates; discovery never needs one.",
+)
 @click.option("--envelope", is_flag=True, help="A bulk match answers with Parameters as well.")
 @click.option(
     "--workers-only",
@@ -122,7 +134,8 @@ def responding_payer(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, server: str,
     pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
-    udap: bool,
+    udap: bool, tls: str | None, tls_certificate: str, tls_key: str, client_ca: str,
+    client_certificates: str | None,
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
@@ -130,6 +143,8 @@ def responding_payer(
         seed=seed, load=paths, defects=defects, scope=data_scope, strategy=strategy,
         database=database, pdex_version=pdex_version, single_member=offers != "bulk",
         bulk=offers != "single", parameters_envelope=envelope, udap=udap,
+        tls=tls or "", tls_certificate=tls_certificate, tls_key=tls_key, client_ca=client_ca,
+        client_certificates=client_certificates or "",
     )  # fmt: skip
     if workers_only:
         _do_jobs(options, heartbeat)
@@ -191,6 +206,9 @@ def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> Non
     type=click.Path(path_type=Path),
     help="Write where it answers and the tokens of its two APIs here, as JSON.",
 )
+@click.option("--tls-certificate", default="", metavar="FILE",
+              help="Answer over https with this certificate chain (PEM).")  # fmt: skip
+@click.option("--tls-key", default="", metavar="FILE", help="Its private key (PEM).")
 @click.option(
     "--export-method",
     type=click.Choice(["export", "everything", "search"]),
@@ -213,7 +231,8 @@ def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> Non
 )
 def requesting_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, database: str,
-    config: Path | None, registration: Any, paths: tuple[Path, ...], config_out: Path | None,
+    tls_certificate: str, tls_key: str, config: Path | None,
+    registration: Any, paths: tuple[Path, ...], config_out: Path | None,
     export_method: str, archive: str, accepted: str,
 ) -> None:  # fmt: skip
     """Play the requesting ("new") payer until interrupted."""
@@ -221,6 +240,7 @@ def requesting_payer(
         RequesterOptions(
             host=host, port=port, public_url=public_url, data_dir=data_dir, database=database,
             export_method=export_method, archive_mode=archive, accepted_status=int(accepted),
+            tls=_client_tls(config), listener=_listener(tls_certificate, tls_key),
         )
     )  # fmt: skip
     try:
@@ -236,6 +256,18 @@ def requesting_payer(
         _console.print("Stopping.")
     finally:
         running.close()
+
+
+def _client_tls(config: Path | None) -> Tls:
+    """What the payer of a settings file is asked with."""
+    settings = read_settings(config) if config else None
+    return settings.target.tls.files(settings) if settings else Tls()
+
+
+def _listener(certificate: str, key: str) -> ServerTls | None:
+    if bool(certificate) != bool(key):
+        raise SettingsError("TLS needs both --tls-certificate and --tls-key.")
+    return ServerTls(certificate, key) if certificate else None
 
 
 def _know(running: RunningRequester, config: Path) -> None:

@@ -21,6 +21,8 @@ class Credentials:
     jwk: Mapping[str, Any] | None = field(default=None, repr=False)
     secret: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    by_certificate: bool = False
+    """By mutual TLS: the connection's certificate is the proof (RFC 8705, 2)."""
     udap: UdapIdentity | None = field(default=None, repr=False)
 
 
@@ -34,8 +36,9 @@ def credentials(settings: Settings) -> Credentials:
     if key:
         jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
     return Credentials(
-        auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token)
-    )
+        auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token),
+        by_certificate=auth.method == "mtls",
+    )  # fmt: skip
 
 
 def udap_identity(settings: Settings, uri: str = "") -> UdapIdentity | None:

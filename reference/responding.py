@@ -114,6 +114,11 @@ class RespondingSettings:
     """For tests alone: key sets on this machine, and plain http to them."""
     tls: Tls = field(default_factory=Tls)
     """Whose certificates are trusted when a key set is fetched."""
+    mutual_tls: str = ""
+    """Client certificates: empty: not asked for; optional; required for tokens and members' data.
+
+    What is shown is bound to the token in either case.
+    """
     udap: UdapSettings | None = None
     """UDAP beside SMART: communities, certificates and the registration endpoint; None: none."""
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)

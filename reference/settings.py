@@ -22,7 +22,7 @@ from .tls import Tls
 
 FILE_NAME = "payer-exchange.toml"
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
-METHODS = ("smart-backend-services", "udap", "client-secret-basic", "bearer")
+METHODS = ("smart-backend-services", "udap", "client-secret-basic", "mtls", "bearer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,10 @@ class UdapClientSettings:
     """A mailto: URI for the target's questions."""
     test_authority: str = ""
     """A folder of payer-exchange init --test-pki that the target trusts: makes bad certificates."""
+    other_community: str = ""
+    """The URI of another trust community of the target."""
     other_authority: str = ""
-    """The same for another trust community of the target."""
+    """A folder like test_authority, for that community."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class TlsSettings:
     """A PEM file with the verifier's own certificate chain, for mutual TLS."""
     key: str = ""
     """The PEM file of its private key."""
+    test_authority: str = ""
+    """A folder of a test authority that the target trusts: other certificates are made of it."""
 
     def files(self, settings: Settings) -> Tls:
         """The files, from the folder of the settings file."""

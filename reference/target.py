@@ -189,6 +189,8 @@ class Target:
             form = self.udap.form(scope)
         elif self.credentials.secret:
             headers["Authorization"] = self._basic()
+        elif self.credentials.by_certificate:
+            form["client_id"] = self.credentials.client_id  # RFC 8705, 2: it still names itself
         else:
             claims = {"sub": member} if member and binding == "sub" else None
             form["client_assertion_type"] = ASSERTION_TYPE

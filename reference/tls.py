@@ -75,14 +75,46 @@ def _changed(file: str) -> int:
 def _context(tls: Tls, _changes: tuple[int, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    where = tls.authorities or certifi.where()
-    try:
-        context.load_verify_locations(where)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"The file {where} holds no certificates of authorities.") from error
+    _trust(context, tls.authorities or certifi.where())
     if tls.certificate:
         load_chain(context, tls.certificate, tls.key)
     return context
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What a listener shows, and whose client certificates it takes."""
+
+    certificate: str
+    """A PEM file with the server's certificate chain, leaf first."""
+    key: str
+    """The PEM file of its private key."""
+    client_authorities: str = ""
+    """A PEM file of the authorities of client certificates; empty: none is asked for."""
+
+
+def server_context(tls: ServerTls) -> ssl.SSLContext:
+    """The context of a listener; raises SettingsError naming the files that are wrong.
+
+    With client authorities a certificate is asked for and may be left out, so that discovery stays
+    open; one that is shown has to be good, or there is no connection.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    load_chain(context, tls.certificate, tls.key)
+    if tls.client_authorities:
+        _trust(context, tls.client_authorities)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _trust(context: ssl.SSLContext, authorities: str) -> None:
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"The file {authorities} holds no certificates of authorities."
+        ) from error
 
 
 def load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from ..reference.clock import Clock, SystemClock
+from ..reference.errors import SettingsError
 from ..reference.export.queue import HEARTBEAT_S, work
 from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
@@ -25,11 +26,14 @@ from ..reference.population import Population
 from ..reference.registration.clients import Client
 from ..reference.responding import RespondingPayer, RespondingSettings
 from ..reference.store.database import open_data_dir, open_database
+from ..reference.tls import Tls
 from ..reference.trust import keys
+from ..reference.trust.mutual_tls import OFF, OPTIONAL
 from .defects import apply
 from .exporting import INTERNAL_ROOT
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
+from .tls_assembly import CLIENT_URI, TEST, TlsKit, tls_kit
 from .udap_assembly import FOLDER, UdapKit, open_udap
 from .udap_routes import REGISTER
 
@@ -65,6 +69,33 @@ class ResponderOptions:
     bulk: bool = True
     parameters_envelope: bool = False
     threads: int = 8
+    tls: str = ""
+    """test: https with certificates of a test authority of its own."""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    client_ca: str = ""
+    """A PEM file of the authorities of client certificates, for mutual TLS."""
+    client_certificates: str = ""
+    """off, optional or required; empty: optional where their authorities are known."""
+
+    @property
+    def mutual_tls(self) -> str:
+        """Whether client certificates are asked for, in the payer's own words."""
+        known = OPTIONAL if self.tls == TEST or self.client_ca else OFF
+        return OFF if self.client_certificates == "off" else self.client_certificates or known
+
+    def kit(self, data_dir: Path, clock: Clock) -> TlsKit | None:
+        """The certificates of the listener and of its client; None for plain http."""
+        found = tls_kit(
+            data_dir, clock, test=self.tls == TEST, certificate=self.tls_certificate,
+            key=self.tls_key, client_ca=self.client_ca,
+        )  # fmt: skip
+        if self.mutual_tls and not (found and found.server.client_authorities):
+            raise SettingsError("Client certificates need TLS and --client-ca.")
+        if found and not self.mutual_tls:
+            return replace(found, server=replace(found.server, client_authorities=""))
+        return found
+
     udap: bool = False
     """UDAP beside SMART, with test authorities of its own."""
 
@@ -78,12 +109,18 @@ class FilledResponder:
     client_key: dict[str, Any]
     filled: Filled
     population: Population | None
+    tls: TlsKit | None = None
     udap: UdapKit | None = None
 
     @property
     def fhir_base(self) -> str:
         """The FHIR base that others see."""
         return self.payer.settings.fhir_base
+
+    @property
+    def client_tls(self) -> Tls:
+        """What a client trusts and shows: of the test authority where there is one."""
+        return self.tls.client if self.tls else Tls()
 
     def write_config(self, file: Path, method: str = "smart-backend-services") -> None:
         """Write payer-exchange.toml and, beside it, the client's key and the truth table.
@@ -101,12 +138,20 @@ class FilledResponder:
             base=self.fhir_base, version=self.payer.settings.pdex_version,
             method=method, client="" if method == "udap" else CLIENT_ID, key=key.name,
             udap=self.udap.toml() if self.udap else "", members=members.name,
-            admin=self.payer.settings.admin_token, root=self.fhir_base.removesuffix("/fhir"),
-            python=sys.executable.replace("\\", "/"),
+            tls=self.tls.toml() if self.tls else "",
+            admin=self._admin_command(),
             system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
         ), encoding="utf-8")  # fmt: skip
         if self.udap:
             self.udap.write(file.parent / FOLDER)
+
+    def _admin_command(self) -> str:
+        """How a command of the settings file reaches this payer's admin API."""
+        python = sys.executable.replace("\\", "/")
+        trust = f" --authorities {self.tls.client.authorities}" if self.tls else ""
+        root = self.fhir_base.removesuffix("/fhir")
+        token = self.payer.settings.admin_token
+        return f"{python} -m payer_exchange.cli admin{trust} --url {root} --token {token}"
 
     def truth(self) -> dict[str, Any]:
         """The truth table: of the population, or of what was loaded."""
@@ -146,7 +191,7 @@ method = "{method}"
 client_id = "{client}"
 private_key = "{key}"
 {udap}
-[identity]
+{tls}[identity]
 system = "{system}"
 value = "{value}"
 name = "{name}"
@@ -155,7 +200,7 @@ name = "{name}"
 file = "{members}"
 
 [hooks]
-withdraw_consent = "{python} -m payer_exchange.cli admin --url {root} --token {admin} withdraw"
+withdraw_consent = "{admin} withdraw"
 """
 
 
@@ -174,7 +219,9 @@ def start_responder(
     with ExitStack() as undo:
         if folder:
             undo.callback(folder.cleanup)
-        server = Server(options.host, options.port, threads=options.threads)
+        kit = options.kit(data_dir, clock or SystemClock())
+        server = Server(options.host, options.port, threads=options.threads,
+                        tls=kit.server if kit else None)  # fmt: skip
         undo.callback(server.stop)
         root = options.public_url.rstrip("/") or server.url
         found = open_responder(options, root, data_dir, clock=clock, progress=progress)
@@ -190,6 +237,7 @@ def start_responder(
         udap=found.udap,
         server=server,
         folder=folder,
+        tls=kit,
     )
 
 
@@ -272,6 +320,7 @@ def _payer(
         parameters_envelope=options.parameters_envelope,
         udap=udap.settings if udap else None,
         allow_loopback=True,  # payers on this machine ask it
+        mutual_tls=options.mutual_tls,
         **own_token,
     )
     return RespondingPayer(settings, engine, clock=clock)
@@ -330,7 +379,14 @@ def _register(payer: RespondingPayer, data_dir: Path) -> dict[str, Any]:
         kept.touch(mode=0o600)
         kept.write_text(json.dumps(key), encoding="utf-8")
     payer.clients.register(
-        Client(CLIENT_ID, REQUESTING.name, REQUESTING, SCOPES, keys.public_set(key))
+        Client(
+            CLIENT_ID,
+            REQUESTING.name,
+            REQUESTING,
+            SCOPES,
+            keys.public_set(key),
+            tls_uri=CLIENT_URI if payer.settings.mutual_tls else "",
+        )
     )
     payer.audit.record("registration", "client", "approved", client=CLIENT_ID)
     return key

@@ -16,6 +16,7 @@ from ..reference.fhir.pdex import (
 from ..reference.fhir.search import COMMON, PARAMETERS, REFERENCE
 from ..reference.responding import RespondingPayer
 from ..reference.trust.keys import ALGORITHMS
+from ..reference.trust.mutual_tls import METHOD
 from .trust_routes import INTROSPECT, REVOKE, endpoint_url
 
 _GUIDE = "http://hl7.org/fhir/us/davinci-pdex/ImplementationGuide/hl7.fhir.us.davinci-pdex"
@@ -26,16 +27,28 @@ _SMART_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service
 def smart_configuration(payer: RespondingPayer) -> dict[str, Any]:
     """The SMART discovery document (SMART App Launch 2.2, conformance)."""
     return {
+        **_mutual_tls(payer),
         "token_endpoint": payer.settings.token_url,
         "introspection_endpoint": endpoint_url(payer, INTROSPECT),
         "revocation_endpoint": endpoint_url(payer, REVOKE),
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt", "client_secret_basic"],
+        "token_endpoint_auth_methods_supported": [
+            "private_key_jwt",
+            "client_secret_basic",
+            *([METHOD] if payer.settings.mutual_tls else []),
+        ],
         "token_endpoint_auth_signing_alg_values_supported": sorted(ALGORITHMS),
         "scopes_supported": [*operation_scopes(payer), "system/*.rs", "system/*.read"],
         "code_challenge_methods_supported": ["S256"],
         "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
     }
+
+
+def _mutual_tls(payer: RespondingPayer) -> dict[str, Any]:
+    """What a client of mutual TLS has to know (RFC 8705, 3.3)."""
+    if not payer.settings.mutual_tls:
+        return {}
+    return {"tls_client_certificate_bound_access_tokens": True}
 
 
 def operation_scopes(payer: RespondingPayer) -> list[str]:

@@ -13,7 +13,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ..reference.clock import SystemClock
 from ..reference.errors import SettingsError
+from ..reference.trust.mutual_tls import OPTIONAL, REQUIRED
 from .assembly import FilledResponder, ResponderOptions, open_responder
 
 # How a worker is told where its payer lies.
@@ -35,14 +37,22 @@ def serve(
     """
     try:
         from granian import Granian  # noqa: PLC0415 - an extra
-        from granian.constants import Interfaces  # noqa: PLC0415
+        from granian.constants import Interfaces, SSLProtocols  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise SettingsError(
             "granian is not installed. Install payer-exchange with its extra: "
             "pip install 'payer-exchange[granian]'."
         ) from error
-    root = options.public_url.rstrip("/") or f"http://{options.host}:{options.port}"
+    if options.client_certificates in (OPTIONAL, REQUIRED) or options.client_ca:
+        raise SettingsError(
+            "Client certificates need --server cheroot: granian tells none of them."
+        )
+    options = replace(options, client_certificates="off")
+    kit = options.kit(data_dir, SystemClock())
+    scheme = "https" if kit else "http"
+    root = options.public_url.rstrip("/") or f"{scheme}://{options.host}:{options.port}"
     found = open_responder(options, root, data_dir, progress=progress)
+    found.tls = kit
     ready(found)
     _tell_workers(options, root, data_dir, found.payer.settings.admin_token)
     found.close()
@@ -55,6 +65,9 @@ def serve(
         workers=workers,
         blocking_threads=options.threads,
         log_enabled=False,
+        ssl_cert=Path(kit.server.certificate) if kit else None,
+        ssl_key=Path(kit.server.key) if kit else None,
+        ssl_protocol_min=SSLProtocols.tls12,
     ).serve()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..reference.opt_in import Education, OptInEvent, OtherPayer
 from ..reference.requesting import PhaseEvent, RequestingPayer, RequestingSettings
 from ..reference.settings import Settings
 from ..reference.store.database import open_data_dir, open_database
+from ..reference.tls import ServerTls, Tls
 from ..reference.trust.udap.identity import to_pem
 from .assembly import CLIENT_ID, REQUESTING, RESPONDING, RunningResponder
 from .requesting import RequestingSimulator
@@ -42,6 +43,10 @@ class RequesterOptions:
     batch_size: int = 1000
     intake_workers: int = 0
     threads: int = 8
+    tls: Tls = field(default_factory=Tls)
+    """Whom it trusts, and what it shows to the payers it asks."""
+    listener: ServerTls | None = None
+    """What it shows to those who ask it; None: plain http."""
 
 
 @dataclass(slots=True)
@@ -80,7 +85,8 @@ def start_requester(
     with ExitStack() as undo:
         if folder:
             undo.callback(folder.cleanup)
-        server = Server(options.host, options.port, threads=options.threads)
+        server = Server(options.host, options.port, threads=options.threads,
+                        tls=options.listener)  # fmt: skip
         undo.callback(server.stop)
         payer = _payer(options, server, data_dir, clock, on_phase)
         undo.callback(payer.close)
@@ -109,6 +115,7 @@ def _payer(
         data_dir=data_dir,
         patient_system=PATIENT_SYSTEM,
         export_method=options.export_method,
+        tls=options.tls,
         allow_loopback=True,  # the payers it asks run on this machine
         archive_mode=options.archive_mode,
         accepted_status=options.accepted_status,
@@ -140,6 +147,8 @@ def registration_of(responder: RunningResponder, auth: str = "private_key_jwt") 
 
 
 def _proof(responder: RunningResponder, auth: str) -> dict[str, Any]:
+    if auth == "mtls":
+        return {"client_id": CLIENT_ID, "auth_method": "tls_client_auth"}
     if auth == "udap" and responder.udap:
         return {"auth_method": "udap", "udap": to_pem(responder.udap.identity)}
     return {"client_id": CLIENT_ID, "key": responder.client_key}
@@ -164,6 +173,7 @@ def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict
         "member_binding": auth.member_binding,
         "organization": {**identifier, "name": responding.get("name", "")},
         **({"auth_method": "udap", "udap": to_pem(found.udap)} if found.udap else
+           {"auth_method": "tls_client_auth"} if found.by_certificate else
            {"key": found.jwk} if found.jwk else
            {"auth_method": "client_secret_basic", "secret": found.secret}),
     }  # fmt: skip

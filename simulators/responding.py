@@ -37,6 +37,7 @@ from .auditing import granted_to, keep_audit
 from .discovery import capability_statement, davinci_configuration, smart_configuration
 from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
 from .groups import GroupRoutes
+from .peers import peer_certificate, require_certificate
 from .responding_admin import admin_api
 from .trust_routes import TrustRoutes, form_fields
 from .udap_routes import UdapRoutes
@@ -128,14 +129,16 @@ class RespondingSimulator:
 
     def token(self) -> Response:
         header = request.headers.get("Authorization")
-        answer, client = self.payer.authorization.token(form_fields(), header)
+        require_certificate(self.payer.settings, at_token_endpoint=True)
+        answer, client = self.payer.authorization.token(form_fields(), header, peer_certificate())
         self.payer.audit.record("authorization", "token", "granted", client=client)
         return json_answer(answer, headers={"Pragma": "no-cache"})
 
     def grant(self) -> Grant:
         """What the caller's token allows; raises BadRequest 401 without a good one."""
         header = request.headers.get("Authorization")
-        found = self.payer.authorization.authorize(header)
+        require_certificate(self.payer.settings)
+        found = self.payer.authorization.authorize(header, peer_certificate())
         if found is None:
             challenge = 'Bearer error="invalid_token"' if header else "Bearer"
             raise BadRequest("Send a valid access token as Authorization: Bearer.", status=401,

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from ..reference.errors import SettingsError
+from ..reference.tls import ServerTls, server_context
+from .peers import CERTIFICATE
+
+
+class Certified(BuiltinSSLAdapter):
+    """TLS by a context made elsewhere; a request finds its connection's client certificate."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        # The parent would make a context of its own, of files alone.
+        self.context = context
+
+    def get_environ(self, sock: ssl.SSLSocket) -> dict[str, str]:  # type: ignore[override]
+        """What a request is told of its connection: the certificate only if it was verified."""
+        told = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+        certificate = sock.getpeercert(binary_form=True)
+        if certificate:
+            told[CERTIFICATE] = ssl.DER_cert_to_PEM_cert(certificate)
+        return told
 
 
 class Server:
     """A WSGI application on a port of its own; port 0 takes any free one."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, threads: int = 8) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        threads: int = 8,
+        tls: ServerTls | None = None,
+    ) -> None:
         self._server = wsgi.Server((host, port), _unset, numthreads=threads, timeout=30)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.ssl_adapter = Certified(server_context(tls))
         try:
             self._server.prepare()
         except OSError as error:
@@ -29,7 +59,7 @@ class Server:
     @property
     def url(self) -> str:
         """The origin the server answers at."""
-        return f"http://{self.host}:{self.port}"
+        return f"{self._scheme}://{self.host}:{self.port}"
 
     def start(self, app: Any) -> None:
         """Answer with an application, in a thread of its own."""

@@ -11,6 +11,7 @@ from ..reference.responding import RespondingPayer
 from ..reference.trust.authorization import OAuthError
 from ..reference.trust.token_status import TokenStatus
 from .answers import json_answer
+from .peers import peer_certificate
 
 # The last segment of each endpoint, which lies beside the token endpoint.
 INTROSPECT, REVOKE = "introspect", "revoke"
@@ -36,13 +37,15 @@ class TrustRoutes:
                 outside.add_url_rule(path, name, answer, methods=["POST"])
 
     def introspect(self) -> Response:
-        answer, client = self.status.introspect(form_fields(), request.headers.get("Authorization"))
+        header = request.headers.get("Authorization")
+        answer, client = self.status.introspect(form_fields(), header, peer_certificate())
         told = "active" if answer["active"] else "inactive"
         self._payer.audit.record("authorization", "introspection", told, client=client)
         return json_answer(answer)
 
     def revoke(self) -> Response:
-        client = self.status.revoke(form_fields(), request.headers.get("Authorization"))
+        header = request.headers.get("Authorization")
+        client = self.status.revoke(form_fields(), header, peer_certificate())
         self._payer.audit.record("authorization", "revocation", "done", client=client)
         return Response(status=200)
 

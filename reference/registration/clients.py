@@ -58,6 +58,8 @@ class Client:
     secrets: tuple[ClientSecret, ...] = ()
     state: str = "approved"
     grant_types: tuple[str, ...] = ("client_credentials",)
+    tls_uri: str = ""
+    """The URI in the certificate of a client that authenticates by mutual TLS (RFC 8705, 2.1)."""
     udap_uri: str = ""
     """The URI in the certificate of a client that registered by UDAP."""
     community: str = ""
@@ -75,8 +77,9 @@ class ClientRegistry:
         """Store the client and return it; the same registration twice changes nothing."""
         if client.state not in STATES:
             raise SettingsError(f"A client's state is one of {', '.join(STATES)}.")
-        if not (client.jwks or client.jwks_uri or client.secrets or client.udap_uri):
-            raise SettingsError("A client needs jwks, jwks_uri or a secret to authenticate with.")
+        uris = client.jwks_uri or client.tls_uri or client.udap_uri
+        if not (client.jwks or client.secrets or uris):
+            raise SettingsError("A client needs jwks, jwks_uri, tls_uri or a secret for its proof.")
         content = json.write(asdict(client)).decode()
         with self._engine.begin() as connection:
             put_row(connection, _CLIENT, {"client_id": client.client_id, "content": content})
@@ -114,7 +117,7 @@ def client_from_json(content: Mapping[str, Any]) -> Client:
     Raises SettingsError for an unknown or a missing key.
     """
     known = {"client_id", "name", "organization", "scopes", "jwks", "jwks_uri", "secrets", "state",
-             "grant_types"}  # fmt: skip
+             "grant_types", "tls_uri"}  # fmt: skip
     unknown = sorted(set(content) - known)
     if unknown:
         raise SettingsError(
@@ -133,7 +136,7 @@ def client_from_json(content: Mapping[str, Any]) -> Client:
 
 def _check_shape(content: Mapping[str, Any]) -> None:
     """Raise SettingsError where a value is of a kind that would be read as something else."""
-    for key in ("client_id", "name", "jwks_uri", "state"):
+    for key in ("client_id", "name", "jwks_uri", "tls_uri", "state"):
         if not isinstance(content.get(key, ""), str):
             raise SettingsError(f"A client's {key} must be text.")
     for key in ("scopes", "grant_types"):
@@ -198,7 +201,7 @@ def _client(content: Mapping[str, Any]) -> Client:
     }
     plain: dict[str, Any] = {
         key: content[key]
-        for key in ("jwks", "jwks_uri", "state", "udap_uri", "community")
+        for key in ("jwks", "jwks_uri", "tls_uri", "state", "udap_uri", "community")
         if content.get(key)
     }
     return Client(

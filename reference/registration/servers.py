@@ -21,7 +21,7 @@ from ..trust.keys import algorithm_of, read_private
 from ..trust.udap.identity import from_pem
 from .clients import Client, ClientRegistry, client_from_json
 
-AUTH_METHODS = ("private_key_jwt", "udap", "client_secret_basic")
+AUTH_METHODS = ("private_key_jwt", "udap", "client_secret_basic", "tls_client_auth")
 BINDINGS = ("patient", "sub", "none")
 EXPORT_METHODS = ("export", "everything", "search")
 BULK_EXPORT_METHODS = ("davinci-data-export", "export")
@@ -93,6 +93,8 @@ class Server:
             return Credentials(self.client_id, udap=from_pem(self.udap or {}))
         if self.auth_method == "client_secret_basic":
             return Credentials(self.client_id, secret=self.secret)
+        if self.auth_method == "tls_client_auth":
+            return Credentials(self.client_id, by_certificate=True)
         return Credentials(self.client_id, jwk=self.key or read_private(Path(self.key_file)))
 
 
@@ -223,6 +225,8 @@ def _check_credentials(server: Server) -> None:
     elif server.auth_method == "client_secret_basic":
         if not server.secret:
             raise SettingsError("A server with client_secret_basic needs secret.")
+    elif server.auth_method == "tls_client_auth":
+        return  # the certificate is this payer's own, for every server
     elif server.key is None and not server.key_file:
         raise SettingsError("A server with private_key_jwt needs key or key_file.")
     elif server.key is not None and (algorithm_of(server.key) is None or "d" not in server.key):

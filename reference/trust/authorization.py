@@ -21,6 +21,7 @@ from ..matches import Matches
 from ..registration.clients import Client, ClientRegistry
 from .assertions import AssertionRefused, ReplayStore, unverified_client_id, verify
 from .attempts import FailedAttempts
+from .mutual_tls import ClientCertificate
 from .scopes import grant
 from .signing import ASSERTION_TYPE
 from .tokens import Grant, TokenStore
@@ -56,16 +57,22 @@ class AuthorizationServer:
     failed: FailedAttempts
     udap: UdapAuthentication | None = None
 
-    def token(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[dict[str, Any], str]:
+    def token(
+        self,
+        form: Mapping[str, list[str]],
+        basic: str | None,
+        certificate: ClientCertificate | None = None,
+    ) -> tuple[dict[str, Any], str]:
         """The token answer and the client it is for; raises OAuthError otherwise.
 
-        `form` has every value of every field, `basic` the Authorization header if there is one.
+        `form` has every value of every field, `basic` the Authorization header if there is one. A
+        token that is asked for over mutual TLS is bound to that certificate (RFC 8705, 3).
         """
         for name in _ONCE:
             if len(form.get(name, [])) > 1:
                 raise OAuthError(400, "invalid_request", f"Send {name} once.")
         _expect_grant_type(_one(form, "grant_type"))
-        client, subject = self.authenticate(form, basic)
+        client, subject = self.authenticate(form, basic, certificate)
         asked = _one(form, "scope").split()
         if not asked:
             raise OAuthError(400, "invalid_scope", "Send the scopes you need in scope.")
@@ -73,7 +80,8 @@ class AuthorizationServer:
         if not scopes:
             raise OAuthError(400, "invalid_scope", "None of these scopes is registered for you.")
         member = self.bound_member(client, subject, _one(form, "patient"))
-        token = self.tokens.issue(client.client_id, scopes, self.clock.now(), member)
+        bound_to = certificate.thumbprint if certificate else ""
+        token = self.tokens.issue(client.client_id, scopes, self.clock.now(), member, bound_to)
         answer: dict[str, Any] = {
             "access_token": token,
             "token_type": "bearer",
@@ -82,16 +90,33 @@ class AuthorizationServer:
         }
         return ({**answer, "patient": member} if member else answer), client.client_id
 
-    def authorize(self, header: str | None) -> Grant | None:
-        """What the Bearer token of an Authorization header allows, or None."""
+    def authorize(
+        self, header: str | None, certificate: ClientCertificate | None = None
+    ) -> Grant | None:
+        """What the Bearer token of an Authorization header allows, or None.
+
+        One that is bound to a certificate allows nothing over a connection without it.
+        """
         scheme, _, token = (header or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
         found = self.tokens.find(token.strip(), self.clock.now())
+        if found and not self.is_bound_to(found, certificate):
+            return None
         client = self.clients.find(found.client_id) if found else None
         return found if client and client.state == "approved" else None
 
-    def authenticate(self, form: Mapping[str, list[str]], basic: str | None) -> tuple[Client, str]:
+    @staticmethod
+    def is_bound_to(found: Grant, certificate: ClientCertificate | None) -> bool:
+        """Whether a token may be used over a connection with this certificate, or with none."""
+        return found.thumbprint in ("", certificate.thumbprint if certificate else None)
+
+    def authenticate(
+        self,
+        form: Mapping[str, list[str]],
+        basic: str | None,
+        certificate: ClientCertificate | None = None,
+    ) -> tuple[Client, str]:
         """The client that asks, and the subject of its assertion.
 
         Raises OAuthError: 401 for a stranger, and 429 with Retry-After for an id under which
@@ -105,19 +130,24 @@ class AuthorizationServer:
                              reason="too-many-failures",
                              headers={"Retry-After": str(max(1, math.ceil(wait)))})  # fmt: skip
         try:
-            return self._authenticated(form, basic)
+            return self._authenticated(form, basic, certificate)
         except OAuthError as refused:
             if claimed and refused.error == "invalid_client":
                 self.failed.add(claimed, self.clock.now())
             raise
 
     def _authenticated(
-        self, form: Mapping[str, list[str]], basic: str | None
+        self,
+        form: Mapping[str, list[str]],
+        basic: str | None,
+        certificate: ClientCertificate | None,
     ) -> tuple[Client, str]:
         if basic:
             if "client_assertion" in form:
                 raise OAuthError(400, "invalid_request", "Authenticate in one way only.")
             return self._by_secret(basic)
+        if certificate and not form.keys() & {"client_assertion", "client_assertion_type"}:
+            return self.by_certificate(_one(form, "client_id"), certificate)
         if _one(form, "client_assertion_type") != ASSERTION_TYPE:
             raise OAuthError(
                 400, "invalid_request", f"client_assertion_type must be {ASSERTION_TYPE}."
@@ -150,6 +180,21 @@ class AuthorizationServer:
             raise OAuthError(400, "invalid_request", str(refused), reason="extension") from refused
         if _one(form, "udap") != "1":
             raise OAuthError(400, "invalid_request", "Send udap=1.", reason="udap-missing")
+        return client, client.client_id
+
+    def by_certificate(
+        self, client_id: str, certificate: ClientCertificate
+    ) -> tuple[Client, str]:
+        """The client of a verified certificate, named by client_id (RFC 8705, 2.1).
+
+        Raises OAuthError unless the certificate holds the URI that the client registered.
+        """
+        try:
+            client = self._approved(client_id)
+        except AssertionRefused as refused:
+            raise invalid_client(str(refused)) from refused
+        if not client.tls_uri or client.tls_uri not in certificate.uris:
+            raise invalid_client("certificate")
         return client, client.client_id
 
     def by_assertion(self, assertion: str, client_id: str) -> tuple[Client, str]:
@@ -222,7 +267,7 @@ def _claimed(form: Mapping[str, list[str]], basic: str | None) -> str:
     try:
         return unverified_client_id(_one(form, "client_assertion"), MAX_TOKEN)
     except AssertionRefused:
-        return ""
+        return "" if "client_assertion" in form else _one(form, "client_id")
 
 
 def _id_and_secret(header: str) -> tuple[str, str]:

@@ -7,7 +7,18 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Engine, Float, MetaData, String, Table, delete, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    MetaData,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
 
 # SMART Backend Services: five minutes or less (SHOULD).
 LIFETIME_S = 300
@@ -22,6 +33,13 @@ _TOKEN = Table(
     Column("member", String),
     Column("expires", Float, nullable=False, index=True),
 )
+_BINDING = Table(
+    "access_token_binding",
+    _METADATA,
+    Column("sha256", String, primary_key=True),
+    Column("thumbprint", String, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,8 @@ class Grant:
     expires: float
     asked: tuple[str, ...] = ()
     """The scopes in the order and the words in which they were granted."""
+    thumbprint: str = ""
+    """The digest of the client certificate that the token is bound to; empty: to none."""
 
 
 class TokenStore:
@@ -44,8 +64,15 @@ class TokenStore:
         self.lifetime_s = lifetime_s
         _METADATA.create_all(engine)
 
-    def issue(self, client_id: str, scopes: list[str], now: datetime, member: str | None) -> str:
-        """A new token; only its digest is kept."""
+    def issue(
+        self,
+        client_id: str,
+        scopes: list[str],
+        now: datetime,
+        member: str | None,
+        thumbprint: str = "",
+    ) -> str:
+        """A new token, bound to a client certificate if one is given; only its digest is kept."""
         token = secrets.token_urlsafe(32)
         moment = now.timestamp()
         with self._engine.begin() as connection:
@@ -59,17 +86,30 @@ class TokenStore:
                     expires=moment + self.lifetime_s,
                 )
             )
+            if thumbprint:
+                self._bind(connection, token, thumbprint, moment)
         return token
+
+    def _bind(self, connection: Connection, token: str, thumbprint: str, moment: float) -> None:
+        connection.execute(delete(_BINDING).where(_BINDING.c.expires < moment))
+        row = {"sha256": _digest(token), "thumbprint": thumbprint}
+        connection.execute(insert(_BINDING).values(**row, expires=moment + self.lifetime_s))
 
     def find(self, token: str, now: datetime) -> Grant | None:
         """What the token allows, or None when it is unknown, revoked or expired."""
-        statement = select(_TOKEN).where(_TOKEN.c.sha256 == _digest(token))
+        bound = _TOKEN.outerjoin(_BINDING, _TOKEN.c.sha256 == _BINDING.c.sha256)
+        statement = (
+            select(_TOKEN, _BINDING.c.thumbprint)
+            .select_from(bound)
+            .where(_TOKEN.c.sha256 == _digest(token))
+        )
         with self._engine.connect() as connection:
             row = connection.execute(statement).mappings().first()
         if row is None or row["expires"] <= now.timestamp():
             return None
         scopes = tuple(row["scope"].split())
-        return Grant(row["client_id"], frozenset(scopes), row["member"], row["expires"], scopes)
+        return Grant(row["client_id"], frozenset(scopes), row["member"], row["expires"], scopes,
+                     row["thumbprint"] or "")  # fmt: skip
 
     def revoke(self, token: str, client_id: str) -> None:
         """The token stops at once if it is the client's; else nothing changes (RFC 7009)."""

@@ -167,16 +167,20 @@ def any_grant_type(simulator: RespondingSimulator) -> None:
 def repeated_field(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token
-    server.token = lambda form, basic: strict({n: v[:1] for n, v in form.items()}, basic)
+
+    def token(form: Mapping[str, list[str]], *others: Any) -> Any:
+        return strict({n: v[:1] for n, v in form.items()}, *others)
+
+    server.token = token
 
 
 def _rewrite_form(simulator: RespondingSimulator, name: str, value: str) -> None:
     server = simulator.payer.authorization
     strict = server.token
 
-    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
+    def token(form: Mapping[str, list[str]], *others: Any) -> Any:
         # A field that is sent twice is still seen: only its words are not looked at.
-        return strict({**form, name: [value] * len(form.get(name, [""]))}, basic)
+        return strict({**form, name: [value] * len(form.get(name, [""]))}, *others)
 
     server.token = token
 
@@ -186,8 +190,8 @@ def any_scope(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token
 
-    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
-        answer, client = strict(form, basic)
+    def token(form: Mapping[str, list[str]], *others: Any) -> Any:
+        answer, client = strict(form, *others)
         return {**answer, "scope": form["scope"][0]}, client
 
     server.token = token
@@ -224,8 +228,11 @@ def _without_challenge(_request: Any, response: Any) -> Any:
 def token_in_address(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.authorize
-    server.authorize = lambda header: strict(
-        header or f"Bearer {request.args.get('access_token', '')}")  # fmt: skip
+
+    def authorize(header: str | None, *others: Any) -> Grant | None:
+        return strict(header or f"Bearer {request.args.get('access_token', '')}", *others)
+
+    server.authorize = authorize  # type: ignore[method-assign]
 
 
 @defect("R11-data", "A token for the match reads data", "scope-08",
@@ -284,10 +291,10 @@ def grants_all(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token
 
-    def token(form: Mapping[str, list[str]], basic: str | None) -> Any:
+    def token(form: Mapping[str, list[str]], *others: Any) -> Any:
         # What is refused for another reason stays refused.
         every = " ".join(simulator.payer.clients.all()[0].scopes)
-        return strict({**form, "scope": [every]} if form.get("scope") else form, basic)
+        return strict({**form, "scope": [every]} if form.get("scope") else form, *others)
 
     server.token = token
 
