@@ -66,6 +66,7 @@ client_uri = "{CLIENT_URI}"
 probe_uri = "{PROBE_URI}"
 community = "{COMMUNITY}"
 test_authority = "{FOLDER}/{_PKI}"
+other_community = "{OTHER_COMMUNITY}"
 other_authority = "{FOLDER}/{_OTHER}"
 """
 

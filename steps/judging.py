@@ -80,6 +80,8 @@ class Judging:
         return report
 
     def pytest_sessionfinish(self) -> None:
+        for problem in self.session.run.udap.clean_up():
+            sys.stderr.write(f"{problem}\n")
         if self.report_dir:
             self.session.write(Path(self.report_dir))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .seen import Seen
 
 _STEP_MODULES = ("answers", "discovery", "authorization", "token_status",
+                 "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
                  "bulk_exporting")  # fmt: skip

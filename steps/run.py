@@ -34,6 +34,7 @@ from .capability import declared_operations
 from .delivered import DeliveredFile, Export, entries_in, export_parameters
 from .recorder import Recorder
 from .truth import capped
+from .udap_run import UdapRun
 from .verdicts import CannotTell, NotApplicable
 
 T = TypeVar("T")
@@ -145,6 +146,11 @@ class TargetRun:
     def bulk(self) -> BulkRun:
         """What the target does for many members at once."""
         return BulkRun(self)
+
+    @cached_property
+    def udap(self) -> UdapRun:
+        """What the target does by UDAP."""
+        return UdapRun(self)
 
     def declares(self, kind: str, operation: str) -> bool:
         """Whether the CapabilityStatement declares an operation on a type, by name or canonical."""

@@ -21,6 +21,9 @@ from . import (  # noqa: F401 - they register
     payload,
     retrieval,
     token_status,
+    udap,
+    udap_access,
+    udap_registration,
 )
 from .registry import DEFECTS, Defect
 

@@ -26,6 +26,8 @@ class Defect:
     """Requirements that cannot be met either once this one is broken."""
     version: str = "2.2.0"
     """The version of PDex that the payer with this defect speaks."""
+    udap: bool = False
+    """Whether the payer offers UDAP besides."""
 
 
 DEFECTS: dict[str, Defect] = {}
@@ -63,13 +65,14 @@ def defect(
     *violates: str,
     also: tuple[str, ...] = (),
     version: str = "2.2.0",
+    udap: bool = False,
 ) -> Callable[[Install], Install]:
     """Register a function as the defect with this id."""
 
     def register(install: Install) -> Install:
         if ident in DEFECTS:
             raise ValueError(f"two defects {ident}")
-        DEFECTS[ident] = Defect(ident, summary, violates, install, also, version)
+        DEFECTS[ident] = Defect(ident, summary, violates, install, also, version, udap)
         return install
 
     return register

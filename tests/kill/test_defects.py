@@ -24,7 +24,7 @@ FULL = os.environ.get("PAYER_EXCHANGE_KILL") == "full"
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the named members, filled once and copied for each defect."""
     folder = tmp_path_factory.mktemp("filled")
-    start_responder(ResponderOptions(members=1, data_dir=folder)).close()
+    start_responder(ResponderOptions(members=1, data_dir=folder, udap=True)).close()
     return folder
 
 
@@ -33,7 +33,8 @@ def play(filled: Path, folder: Path, tags: str, defect: Defect) -> Results:
     copy = shutil.copytree(filled, folder / "payer")
     running = start_responder(
         ResponderOptions(
-            members=1, data_dir=copy, defects=(defect.id,), pdex_version=defect.version
+            members=1, data_dir=copy, defects=(defect.id,), pdex_version=defect.version,
+            udap=defect.udap,
         )
     )
     try:

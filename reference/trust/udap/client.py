@@ -101,10 +101,14 @@ class UdapClient:
         Raises TokenRefused when the registration is refused.
         """
         if not self._client_id:
-            self._client_id = self._registered(self.submit(self.statement()))
-            if self._remember:
-                self._remember(self._client_id)
+            self.keep(self.submit(self.statement()))
         return self._client_id
+
+    def keep(self, answer: Exchange) -> None:
+        """Go by the id that a registration was answered with; raises TokenRefused without one."""
+        self._client_id = self._registered(answer)
+        if self._remember:
+            self._remember(self._client_id)
 
     def may_renew(self, answer: Exchange) -> bool:
         """Whether a refused token is worth another registration, which comes with the next one.

@@ -28,6 +28,7 @@ ALGORITHMS = ("RS256", "ES256", "RS384", "ES384")
 MAX_LIFETIME_S = 300
 SKEW_S = 60
 LIFETIME_S = 60
+MIN_RSA_BITS = 2048
 # A chain of certificates, base64 in base64.
 MAX_TOKEN = 65536
 _MAX_CHAIN = 10
@@ -87,6 +88,12 @@ def algorithms_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return ()
 
 
+def is_weak(certificate: x509.Certificate) -> bool:
+    """Whether a certificate's key is an RSA key that is too short to be relied on."""
+    key = certificate.public_key()
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS
+
+
 def verified(token: str) -> SignedClaims:
     """What a JWT claims, signed by the first certificate of its own `x5c`.
 
@@ -95,6 +102,8 @@ def verified(token: str) -> SignedClaims:
     header = part_of(token, 0)
     part_of(token, 1)
     chain = _chain(header.get("x5c"))
+    if is_weak(chain[0]):
+        raise JwtRefused("weak-key")
     if "crit" in header:
         raise JwtRefused("crit")
     if header.get("alg") not in algorithms_of(chain[0]):
