@@ -9,12 +9,13 @@ from typing import Any
 
 from pytest_bdd import parsers, then, when
 
+from ..reference.secret import Secret
 from ..reference.target import AccessToken, Target
 from ..reference.trust.signing import ASSERTION_TYPE
 from . import forged
 from .checks import answers
 from .seen import Seen
-from .verdicts import CannotTell, CheckFailed
+from .verdicts import CannotTell, CheckFailed, NotApplicable
 
 _DAY_S = 86_400
 # What each flaw of an assertion changes: claims, headers. None takes an entry out.
@@ -78,7 +79,7 @@ def unknown_critical(seen: Seen) -> None:
     r"(?P<flaw>(?:expiry|audience is (?:another|missing)|issuer|subject|signature|algorithm"
     r"|jti|validity).*)"))  # fmt: skip
 def flawed_assertion(seen: Seen, flaw: str) -> None:
-    form = token_form(seen)
+    form = _smart_form(seen)
     form["client_assertion"] = _flawed(seen, flaw)
     seen.look_at(seen.run.target.request_token(form))
 
@@ -172,13 +173,13 @@ def without_token(seen: Seen, what: str) -> None:
 
 @when("a search is asked for with a token that was never issued")
 def never_issued(seen: Seen) -> None:
-    _protected(seen, "a search", AccessToken("never-issued-" + "0" * 32, "", 0.0))
+    _protected(seen, "a search", AccessToken(Secret("never-issued-" + "0" * 32), "", 0.0))
 
 
 @when("a search is asked for with the token in the address")
 def token_in_address(seen: Seen) -> None:
     token = seen.run.token("data", seen.run.member_id("unique"))
-    seen.look_at(seen.run.target.get(f"Condition?access_token={token.value}"))
+    seen.look_at(seen.run.target.get(f"Condition?access_token={token.value.reveal()}"))
 
 
 @when("data is asked for with the token of the match")
@@ -207,16 +208,26 @@ def _ask(
     claims: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> None:
-    form = token_form(seen)
+    form = _smart_form(seen)
     form["client_assertion"] = seen.run.target.assertion(claims=claims, headers=headers)
     seen.look_at(seen.run.target.request_token(form))
 
 
+def _smart_form(seen: Seen) -> dict[str, str]:
+    """As `token_form`; raises NotApplicable for UDAP, whose assertions have rules of their own."""
+    if seen.run.target.udap:
+        raise NotApplicable("The run authenticates by UDAP, whose own scenarios judge assertions.")
+    return token_form(seen)
+
+
 def token_form(seen: Seen) -> dict[str, str]:
     """The form of a good token request for the match; raises CannotTell without a private key."""
+    if seen.run.target.udap:
+        return seen.run.target.udap.form(seen.run.settings.target.auth.match_scope)
     if seen.run.settings.target.auth.method != "smart-backend-services":
         raise CannotTell(
-            "Client assertions are judged with [target.auth] method = smart-backend-services."
+            "Client assertions are judged with [target.auth] method = smart-backend-services "
+            "or udap."
         )
     return {
         "grant_type": "client_credentials",

@@ -79,7 +79,8 @@ def told_as_issued(seen: Seen) -> None:
     scopes = set(str(issued.answer.get("scope", "")).split())
     answers.holds(told, "scope", "the scopes that were granted",
                   lambda v: _is_text(v) and (not scopes or set(v.split()) == scopes))  # fmt: skip
-    own = seen.run.settings.target.auth.client_id
+    udap = seen.run.target.udap
+    own = udap.client_id() if udap else seen.run.settings.target.auth.client_id
     answers.holds(told, "client_id", "the client's id", lambda v: v == own)
     life = issued.answer.get("expires_in")
     if isinstance(life, int | float):
@@ -102,7 +103,7 @@ def told_inactive(seen: Seen) -> None:
 def _introspect(seen: Seen, token: str) -> None:
     """Ask with an access token (intro-04), or with a client assertion where that is refused."""
     url = _endpoint(seen, _INTROSPECTION)
-    bearer = seen.run.token("match").value
+    bearer = seen.run.token("match").value.reveal()
     exchange = _post(seen, url, {"token": token}, bearer=bearer)
     if exchange.status in (401, 403):
         proof = token_form(seen)
