@@ -70,15 +70,15 @@ def init(folder: Path, algorithm: str, test_pki: bool, client_uri: str) -> None:
 def _write_test_pki(folder: Path, client_uri: str) -> None:
     """Write the authority, a server's certificate for loopback and a client's for its URI."""
     authority = pki.TestAuthority.create(SystemClock(), intermediate=True)
-    revoked = authority.issue(uris=[client_uri], key="RSA", subject="TEST revoked")
+    # The second URI is for the registrations that a judge makes and cancels.
+    uris = [client_uri, f"{client_uri}-probe"]
+    revoked = authority.issue(uris=uris, key="RSA", subject="TEST revoked")
     authority.revoke(revoked)
     authority.write(folder)
     revoked.write(folder, "test-revoked")
     authority.localhost().write(folder, "test-server")
     # UDAP asks for RS256 of everybody.
-    authority.issue(uris=[client_uri], key="RSA", subject="TEST client").write(
-        folder, "test-client"
-    )
+    authority.issue(uris=uris, key="RSA", subject="TEST client").write(folder, "test-client")
     _console.print(f"Trust {folder / 'test-root.pem'} in tests on this machine, and nowhere else.")
 
 

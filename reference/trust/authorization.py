@@ -183,9 +183,7 @@ class AuthorizationServer:
             raise OAuthError(400, "invalid_request", "Send udap=1.", reason="udap-missing")
         return client, client.client_id
 
-    def by_certificate(
-        self, client_id: str, certificate: ClientCertificate
-    ) -> tuple[Client, str]:
+    def by_certificate(self, client_id: str, certificate: ClientCertificate) -> tuple[Client, str]:
         """The client of a verified certificate, named by client_id (RFC 8705, 2.1).
 
         Raises OAuthError unless the certificate holds the URI that the client registered.
