@@ -60,6 +60,8 @@ class UdapRun:
         exchange = self.answer(self._settings.community)
         if not is_offered(exchange):
             raise NotApplicable("The target offers no UDAP.")
+        if exchange.status != 200:
+            raise CannotTell("The target keeps its UDAP metadata from those it does not know.")
         return exchange
 
     # The judge's own client
