@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 
 from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.http import HttpClient
+from payer_exchange.reference.secret import Secret
 from payer_exchange.reference.settings import read_settings
 from payer_exchange.reference.target import AccessToken, Credentials, Target
 
@@ -57,7 +58,7 @@ class Asked:
 
 def export(asked: Asked, out: Path) -> dict[str, Any]:
     """One whole export to files in a folder, with the times of its steps."""
-    target, none = None, AccessToken("", "", 0)
+    target, none = None, AccessToken(Secret(""), "", 0)
     http = HttpClient(EgressRules(typed=asked.url), timeout_s=120)
     target = Target(asked.url, http, asked.credentials or Credentials("none"),
                     token_url=asked.token_url)  # fmt: skip
@@ -81,7 +82,7 @@ def export(asked: Asked, out: Path) -> dict[str, Any]:
         "kick_off_ms": (kicked - start) * 1000, "manifest_s": there - start,
         "server_cpu_ms": cpu * 1000, "polls": result.polls, "download_s": done - there,
         "end_to_end_s": done - start, "bytes": size, "resources": lines, "urls": urls,
-        "token": token.value if needs else "", "status_url": result.status_url,
+        "token": token.value.reveal() if needs else "", "status_url": result.status_url,
         "peak_mb": _peak_mb(),
     }  # fmt: skip
 

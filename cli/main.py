@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 from ..reference.errors import PayerExchangeError, SettingsError
+from ..reference.event_log import log_to
 from .admin import admin
 from .catalogues import defects, requirements
 from .exchange import exchange
@@ -48,6 +50,7 @@ for _command in _COMMANDS:
 def main() -> None:
     """Run the command line; ends the process with its exit status."""
     try:
+        log_to(sys.stderr, os.environ.get("PAYER_EXCHANGE_LOG", "warning"))
         cli(standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -73,7 +73,7 @@ def responding_payer(
     tag_expression(tags)
     options = ResponderOptions(members=members, seed=seed, load=paths, defects=defects,
                                scope=data_scope, strategy=strategy, database=database,
-                               udap=True)  # fmt: skip
+                               udap=True, tls="test")  # fmt: skip
     if pdex_version:
         options = replace(options, pdex_version=pdex_version)
     with _target(url, config, options) as (file, address):

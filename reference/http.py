@@ -38,12 +38,13 @@ class Exchange:
 
     method: str
     url: str
-    request_headers: dict[str, str]
-    request_body: bytes
+    # What was sent and what came back hold tokens and members: they are not printed.
+    request_headers: dict[str, str] = field(repr=False)
+    request_body: bytes = field(repr=False)
     started: float
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
     elapsed_s: float = 0.0
     note: str = ""
 

@@ -22,6 +22,7 @@ from .errors import AddressRefused, ExportFailed, OutcomeReturned, TargetError, 
 from .fhir import json, media
 from .fhir.ndjson import lines_of
 from .http import Exchange, HttpClient
+from .secret import Secret
 from .trust.signing import ASSERTION_TYPE, client_assertion
 from .trust.udap.client import UdapClient
 
@@ -36,7 +37,7 @@ _RENEW_BEFORE_S = 60.0
 class AccessToken:
     """A token with what the server said of it."""
 
-    value: str = field(repr=False)
+    value: Secret
     scope: str
     expires_at: float
     answer: Mapping[str, Any] = field(repr=False, default_factory=dict)
@@ -161,7 +162,7 @@ class Target:
 
     def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
         if self.credentials.token:
-            return AccessToken(self.credentials.token, scope, float("inf"))
+            return AccessToken(Secret(self.credentials.token), scope, float("inf"))
         exchange = self._ask_token(scope, member, binding)
         if self.udap and self.udap.may_renew(exchange):
             # The payer has forgotten the registration, or cancelled it: made anew, once.
@@ -176,7 +177,7 @@ class Target:
         life = answer.get("expires_in")
         life = float(life) if isinstance(life, int | float) else 300.0
         return AccessToken(
-            answer["access_token"],
+            Secret(answer["access_token"]),
             str(answer.get("scope", scope)),
             self.clock.now().timestamp() + life,
             {**answer, "_life": life},
@@ -346,7 +347,7 @@ class Target:
                 f"The payer hands out an address at {normal_origin(url)}, where its token may not "
                 "go. Name it in api_origins if its API answers there."
             )
-        return {"Authorization": f"Bearer {token.value}"}
+        return {"Authorization": f"Bearer {token.value.reveal()}"}
 
     @staticmethod
     def read_json(exchange: Exchange) -> dict[str, Any]:

@@ -36,7 +36,7 @@ _ALERTS = (
     (("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER"),
      "{} does not speak TLS 1.2 or newer there. Members' data and tokens go over nothing less."),
     (("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "UNKNOWN_CA", "BAD_CERTIFICATE",
-      "CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN"),
+      "CERTIFICATE_EXPIRED", "CERTIFICATE_UNKNOWN", "EOF_OCCURRED", "UNEXPECTED_EOF"),
      ("{} wants a client certificate, or does not take the one it was shown. Set certificate and "
      "key to what the other payer has registered.")),
 )  # fmt: skip

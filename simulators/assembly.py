@@ -227,6 +227,7 @@ def start_responder(
         found = open_responder(options, root, data_dir, clock=clock, progress=progress)
         # Only what failed half-way is undone: from here on it is the caller's to close.
         undo.pop_all()
+    server.soften(found.simulator.listening)
     server.start(found.simulator.app)
     return RunningResponder(
         payer=found.payer,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, request
 
 from ..reference.errors import BadRequest, RecordRejected, SettingsError
+from ..reference.event_log import tell
 from ..reference.fhir import json, media
 from ..reference.fhir.ndjson import lines_of
 from ..reference.fhir.outcome import operation_outcome
@@ -263,7 +264,8 @@ class RequestingSimulator:
 
 def _broken(error: Exception) -> Response:
     # The type alone: a message could hold what was sent.
-    _log.error("an answer failed: %s at %s", type(error).__name__, request.endpoint)
+    tell(_log, logging.ERROR, "answer-failed", error=type(error).__name__,
+         route=str(request.endpoint))  # fmt: skip
     outcome = operation_outcome("The payer could not answer.", code="exception")
     return fhir_answer(json.write(outcome), status=500)
 

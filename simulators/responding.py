@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from ..reference.errors import BadRequest, SettingsError
+from ..reference.event_log import tell
 from ..reference.fhir import json, media
 from ..reference.fhir.outcome import operation_outcome
 from ..reference.responding import RespondingPayer
@@ -51,13 +53,17 @@ After = Callable[[Request, Response], Response]
 
 
 class RespondingSimulator:
-    """A responding payer behind HTTP. `after` lets a defect change any answer, by endpoint name."""
+    """A responding payer behind HTTP. `after` lets a defect change any answer, by endpoint name.
+
+    `listening` lets one change how the listener speaks TLS, where it does.
+    """
 
     def __init__(self, payer: RespondingPayer) -> None:
         self.payer = payer
         self.trust = TrustRoutes(payer)
         self.udap = UdapRoutes(payer)
         self.after: list[tuple[str, After]] = []
+        self.listening: list[Callable[[ssl.SSLContext], None]] = []
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
         self._mount()
@@ -226,13 +232,15 @@ class RespondingSimulator:
         return json_answer(content, status=error.status, headers=headers)
 
     def _busy(self, error: OperationalError) -> Response:
-        _log.warning("the database did not answer: %s at %s", type(error.orig), request.endpoint)
+        tell(_log, logging.WARNING, "database-busy", error=type(error.orig).__name__,
+             route=str(request.endpoint))  # fmt: skip
         return refusal(BadRequest("The payer is busy. Try again.", status=503, code="transient",
                                   headers={"Retry-After": "5"}))  # fmt: skip
 
     def _broken(self, error: Exception) -> Response:
         # The type alone: a message could hold what was sent.
-        _log.error("an answer failed: %s at %s", type(error).__name__, request.endpoint)
+        tell(_log, logging.ERROR, "answer-failed", error=type(error).__name__,
+             route=str(request.endpoint))  # fmt: skip
         outcome = operation_outcome("The payer could not answer.", code="exception")
         return fhir_answer(json.write(outcome), status=500)
 
@@ -244,6 +252,8 @@ class RespondingSimulator:
         for header, value in NO_STORE.items():
             response.headers.setdefault(header, value)
         keep_audit(self.payer.audit, response)
+        tell(_log, logging.INFO, "answered", route=name, method=request.method,
+             status=response.status_code)  # fmt: skip
         return response
 
 

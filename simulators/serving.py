@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +13,11 @@ from cheroot import wsgi
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from ..reference.errors import SettingsError
+from ..reference.event_log import tell
 from ..reference.tls import ServerTls, server_context
 from .peers import CERTIFICATE
+
+_log = logging.getLogger(__name__)
 
 
 class Certified(BuiltinSSLAdapter):
@@ -32,6 +36,19 @@ class Certified(BuiltinSSLAdapter):
         return told
 
 
+class _Listener(wsgi.Server):
+    """A server whose own words stay out of the log: they hold addresses, and what was sent."""
+
+    def error_log(
+        self,
+        msg: str = "",  # noqa: ARG002 - the library's signature
+        level: int = logging.INFO,
+        traceback: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Tell that something was wrong with a connection; how bad, and no more."""
+        tell(_log, level if level >= logging.WARNING else logging.DEBUG, "connection-failed")
+
+
 class Server:
     """A WSGI application on a port of its own; port 0 takes any free one."""
 
@@ -43,7 +60,7 @@ class Server:
         threads: int = 8,
         tls: ServerTls | None = None,
     ) -> None:
-        self._server = wsgi.Server((host, port), _unset, numthreads=threads, timeout=30)
+        self._server = _Listener((host, port), _unset, numthreads=threads, timeout=30)
         self._scheme = "https" if tls else "http"
         if tls:
             self._server.ssl_adapter = Certified(server_context(tls))
@@ -60,6 +77,12 @@ class Server:
     def url(self) -> str:
         """The origin the server answers at."""
         return f"{self._scheme}://{self.host}:{self.port}"
+
+    def soften(self, changes: Iterable[Callable[[ssl.SSLContext], None]]) -> None:
+        """Change how TLS is spoken, where it is: defects are put in like this."""
+        adapter = self._server.ssl_adapter
+        for change in changes if adapter else ():
+            change(adapter.context)
 
     def start(self, app: Any) -> None:
         """Answer with an application, in a thread of its own."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .run import TargetRun
     from .seen import Seen
 
-_STEP_MODULES = ("answers", "discovery", "authorization", "token_status",
+_STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "transport",
                  "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",

@@ -33,6 +33,7 @@ from .bulk_run import BulkRun
 from .capability import declared_operations
 from .delivered import DeliveredFile, Export, entries_in, export_parameters
 from .recorder import Recorder
+from .transport_run import TransportRun
 from .truth import capped
 from .udap_run import UdapRun
 from .verdicts import CannotTell, NotApplicable
@@ -151,6 +152,11 @@ class TargetRun:
     def udap(self) -> UdapRun:
         """What the target does by UDAP."""
         return UdapRun(self)
+
+    @cached_property
+    def transport(self) -> TransportRun:
+        """What the target does over other connections."""
+        return TransportRun(self)
 
     def declares(self, kind: str, operation: str) -> bool:
         """Whether the CapabilityStatement declares an operation on a type, by name or canonical."""
@@ -358,7 +364,7 @@ class TargetRun:
             exchange, chunks = self.http.stream(
                 where,
                 headers={"Accept": "application/fhir+ndjson",
-                         **({"Authorization": f"Bearer {token.value}"} if token else {})},
+                         **({"Authorization": f"Bearer {token.value.reveal()}"} if token else {})},
             )  # fmt: skip
             for chunk in chunks:
                 kept += chunk

@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from ..clock import Clock, instant
+from ..event_log import tell
 from ..fhir import json
 from ..fhir.dates import parse_moment
 from ..store.scan import last_seq
@@ -205,7 +206,7 @@ class ExportJobs:
                 self._clear(job)
                 return
             # The type alone: a message could hold what was read.
-            _log.error("an export failed: %s", type(error).__name__)
+            tell(_log, logging.ERROR, "job-failed", job=job.id, error=type(error).__name__)
             # What was written names no file that anybody could ask for.
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
             self._finish(job, FAILED, {"files": []})

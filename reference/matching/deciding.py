@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
+from ..event_log import tell
 from .strategy import Decision, MatchRequest, MatchStrategy, Outcome, Registry, RegistryError
 from .strict import Strict
 
@@ -154,13 +155,15 @@ def _codes(proposal: Decision) -> tuple[str, ...]:
 
 def _log_failure(what: str, strategy: MatchStrategy, error: Exception) -> None:
     # Type and place alone: the message could hold what the member is called.
-    _log.error(
-        "matching %s failed: %s at %s in strategy %s %s",
-        what,
-        type(error).__name__,
-        _place(error),
-        getattr(strategy, "name", "?"),
-        getattr(strategy, "version", "?"),
+    tell(
+        _log,
+        logging.ERROR,
+        "matching-failed",
+        step=what,
+        error=type(error).__name__,
+        place=_place(error),
+        strategy=str(getattr(strategy, "name", "?")),
+        version=str(getattr(strategy, "version", "?")),
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from ..errors import PayerExchangeError
+from ..event_log import tell
 from ..http import Exchange
 from ..intake.archive import papers
 from ..store.repository import Selection
@@ -103,7 +104,7 @@ class BatchExchanges:
             self._note_cancelled(batch_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the Task must tell of it
             # The type alone: a message could hold what was received.
-            _log.error("batch %s failed: %s", batch_id, type(error).__name__)
+            tell(_log, logging.ERROR, "batch-failed", batch=batch_id, error=type(error).__name__)
             self._tasks.finish(batch_id, FAILED, f"The batch broke ({type(error).__name__}).")
 
     def _do_parts(self, parts: list[Part]) -> None:
@@ -128,8 +129,8 @@ class BatchExchanges:
         except PayerExchangeError as error:
             return self.store.fail(part, str(error))
         except Exception as error:  # noqa: BLE001 - one part must not stop the others
-            _log.error("part %s of %s failed: %s", part.number, part.batch_id,
-                       type(error).__name__)  # fmt: skip
+            tell(_log, logging.ERROR, "part-failed", batch=part.batch_id, part=part.number,
+                 error=type(error).__name__)  # fmt: skip
             return self.store.fail(part, f"The exchange broke ({type(error).__name__}).")
 
     def _end(self, batch_id: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from ..audit import AuditLog
 from ..clock import Clock, instant
 from ..errors import PayerExchangeError, RecordRejected, SettingsError
+from ..event_log import tell
 from ..http import Exchange, HttpClient
 from ..intake.archive import document_id
 from ..intake.ledger import Ledger
@@ -144,7 +145,9 @@ class Exchanges:
             self._fail(task_id, staging, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the Task must tell of it
             # The type alone: a message could hold what was received.
-            _log.error("exchange %s failed: %s", task_id, type(error).__name__)
+            tell(
+                _log, logging.ERROR, "exchange-failed", exchange=task_id, error=type(error).__name__
+            )
             self._fail(task_id, staging, f"The exchange broke ({type(error).__name__}).")
 
     def _exchange(self, task: ExchangeTask, staging: Staging) -> None:

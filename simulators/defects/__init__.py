@@ -21,6 +21,7 @@ from . import (  # noqa: F401 - they register
     payload,
     retrieval,
     token_status,
+    transport,
     udap,
     udap_access,
     udap_registration,

@@ -199,7 +199,7 @@ def any_scope(simulator: RespondingSimulator) -> None:
 
 @defect("R13", "Operations are open without a token", "http-02", "pdex-cap-401", "smart-use-02",
         "bulk-status-16", "pdex-184", "bulk-kickoff-18", "pdex-188",
-        also=("bulk-p2p-03", "pdex-143", "pdex-187"))  # fmt: skip
+        also=("bulk-p2p-03", "pdex-143", "pdex-187", "mtls-04", "hrex-sec-16"))  # fmt: skip
 def open_without_token(simulator: RespondingSimulator) -> None:
     strict = simulator.grant
 
@@ -214,7 +214,7 @@ def open_without_token(simulator: RespondingSimulator) -> None:
 
 
 @defect("R13-challenge", "A refusal does not say how to authenticate", "http-02",
-        also=("pdex-cap-401",))  # fmt: skip
+        also=("pdex-cap-401", "mtls-04", "hrex-sec-16"))  # fmt: skip
 def no_challenge(simulator: RespondingSimulator) -> None:
     simulator.after.append(("*", _without_challenge))
 

@@ -33,7 +33,11 @@ def play(filled: Path, folder: Path, tags: str, defect: Defect) -> Results:
     copy = shutil.copytree(filled, folder / "payer")
     running = start_responder(
         ResponderOptions(
-            members=1, data_dir=copy, defects=(defect.id,), pdex_version=defect.version,
+            members=1,
+            data_dir=copy,
+            tls="test",
+            defects=(defect.id,),
+            pdex_version=defect.version,
             udap=defect.udap,
         )
     )

