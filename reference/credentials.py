@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .settings import Settings
+from .settings import AuthSettings, Settings
 from .trust.keys import read_private
 from .trust.udap.identity import UdapIdentity, read_identity
 
@@ -26,9 +26,12 @@ class Credentials:
     udap: UdapIdentity | None = field(default=None, repr=False)
 
 
-def credentials(settings: Settings) -> Credentials:
-    """The credentials the settings name; raises SettingsError when a key cannot be read."""
-    auth = settings.target.auth
+def credentials(settings: Settings, auth: AuthSettings | None = None) -> Credentials:
+    """The credentials the settings name for a client, the first one when none is given.
+
+    Raises SettingsError when a key cannot be read.
+    """
+    auth = auth or settings.target.auth
     if auth.method == "udap":
         return Credentials(auth.client_id, udap=udap_identity(settings))
     key = auth.private_key

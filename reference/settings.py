@@ -128,6 +128,8 @@ class TargetSettings:
     """Origins besides the FHIR base's own that tokens may go to, with blanks between them."""
     auth: AuthSettings = field(default_factory=AuthSettings)
     """How to authenticate there."""
+    other_client: AuthSettings = field(default_factory=AuthSettings)
+    """A second client that the target registered, for another payer: it must reach nothing."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """Whose certificates are trusted, and the verifier's own for mutual TLS."""
 
@@ -264,8 +266,11 @@ def _check(settings: Settings, path: Path) -> None:
     target = settings.target
     if target.pdex_version not in VERSIONS:
         raise SettingsError(f"{path}: target.pdex_version must be one of {', '.join(VERSIONS)}.")
-    if target.auth.method not in METHODS:
-        raise SettingsError(f"{path}: target.auth.method must be one of {', '.join(METHODS)}.")
+    for name, auth in (("auth", target.auth), ("other_client", target.other_client)):
+        if auth.method not in METHODS:
+            raise SettingsError(
+                f"{path}: target.{name}.method must be one of {', '.join(METHODS)}."
+            )
     udap = target.auth.udap
     if target.auth.method == "udap" or udap.certificate:
         for key in ("certificate", "key", "trust_anchors"):

@@ -44,7 +44,12 @@ RESPONDING = PayerIdentity(
 REQUESTING = PayerIdentity(
     PAYER_IDENTIFIERS, "REQUESTING-PAYER", "Requesting Payer Health Plan (test)", "new-payer"
 )
+OTHER_REQUESTING = PayerIdentity(
+    PAYER_IDENTIFIERS, "OTHER-PAYER", "Other Payer Health Plan (test)", "other-payer"
+)
 CLIENT_ID = "requesting-payer"
+# Another payer, registered as well as the first: whoever judges isolation plays it.
+OTHER_CLIENT_ID = "requesting-payer-2"
 SCOPES = ("system/*.rs", "system/*.read", MEMBER_MATCH, *BULK_MATCH_SCOPES.values())
 
 
@@ -107,6 +112,7 @@ class FilledResponder:
     payer: RespondingPayer
     simulator: RespondingSimulator
     client_key: dict[str, Any]
+    other_key: dict[str, Any]
     filled: Filled
     population: Population | None
     tls: TlsKit | None = None
@@ -129,9 +135,10 @@ class FilledResponder:
         for it are written too.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
-        key = file.parent / "requesting-payer.jwk.json"
-        key.touch(mode=0o600)
-        key.write_text(json.dumps(self.client_key), encoding="utf-8")
+        key = file.parent / _key_file(CLIENT_ID)
+        _write_secret(key, json.dumps(self.client_key))
+        other = file.parent / _key_file(OTHER_CLIENT_ID)
+        _write_secret(other, json.dumps(self.other_key))
         members = file.parent / "members.json"
         members.write_text(json.dumps(self.truth()), encoding="utf-8")
         file.write_text(_TOML.format(
@@ -140,6 +147,7 @@ class FilledResponder:
             udap=self.udap.toml() if self.udap else "", members=members.name,
             tls=self.tls.toml() if self.tls else "",
             admin=self._admin_command(),
+            other_client=OTHER_CLIENT_ID, other_key=other.name,
             system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
         ), encoding="utf-8")  # fmt: skip
         if self.udap:
@@ -191,7 +199,13 @@ method = "{method}"
 client_id = "{client}"
 private_key = "{key}"
 {udap}
-{tls}[identity]
+{tls}
+# Another payer's client, which must reach nothing of what the first one's matches opened.
+[target.other_client]
+client_id = "{other_client}"
+private_key = "{other_key}"
+
+[identity]
 system = "{system}"
 value = "{value}"
 name = "{name}"
@@ -233,6 +247,7 @@ def start_responder(
         payer=found.payer,
         simulator=found.simulator,
         client_key=found.client_key,
+        other_key=found.other_key,
         filled=found.filled,
         population=found.population,
         udap=found.udap,
@@ -261,14 +276,15 @@ def open_responder(
         undo.callback(payer.close)
         population = _population(options, data_dir, payer)
         filled = _fill(payer, population, options.load, progress)
-        key = _register(payer, data_dir)
+        key = _register(payer, data_dir, CLIENT_ID, REQUESTING)
+        other_key = _register(payer, data_dir, OTHER_CLIENT_ID, OTHER_REQUESTING)
         simulator = RespondingSimulator(payer)
         apply(simulator, options.defects)
         payer.jobs.resume()
         undo.pop_all()
     return FilledResponder(
-        payer=payer, simulator=simulator, client_key=key, filled=filled, population=population,
-        udap=udap,
+        payer=payer, simulator=simulator, client_key=key, other_key=other_key, filled=filled,
+        population=population, udap=udap,
     )  # fmt: skip
 
 
@@ -370,27 +386,39 @@ def _fill(
     return fill(payer, lines, progress=progress)
 
 
-def _register(payer: RespondingPayer, data_dir: Path) -> dict[str, Any]:
-    """Register the requesting payer with a key that lasts as long as the data folder."""
-    kept = data_dir / "requesting-payer.jwk.json"
+def _register(
+    payer: RespondingPayer, data_dir: Path, client_id: str, identity: PayerIdentity
+) -> dict[str, Any]:
+    """Register a requesting payer with a key that lasts as long as the data folder."""
+    kept = data_dir / _key_file(client_id)
     if kept.is_file():
         key: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     else:
         key = keys.generate()
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps(key), encoding="utf-8")
+        _write_secret(kept, json.dumps(key))
+    # The certificate of the test authority is the first client's.
+    known = payer.settings.mutual_tls and client_id == CLIENT_ID
     payer.clients.register(
         Client(
-            CLIENT_ID,
-            REQUESTING.name,
-            REQUESTING,
+            client_id,
+            identity.name,
+            identity,
             SCOPES,
             keys.public_set(key),
-            tls_uri=CLIENT_URI if payer.settings.mutual_tls else "",
+            tls_uri=CLIENT_URI if known else "",
         )
     )
-    payer.audit.record("registration", "client", "approved", client=CLIENT_ID)
+    payer.audit.record("registration", "client", "approved", client=client_id)
     return key
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _key_file(client_id: str) -> str:
+    return f"{client_id}.jwk.json"
 
 
 def _party(identity: PayerIdentity) -> dict[str, Any]:

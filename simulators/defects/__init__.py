@@ -17,6 +17,7 @@ from . import (  # noqa: F401 - they register
     discovery,
     export,
     groups,
+    isolation,
     match,
     payload,
     retrieval,

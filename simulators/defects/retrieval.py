@@ -230,7 +230,7 @@ def unbound_token(simulator: RespondingSimulator) -> None:
 
 
 @defect("R17", "Members who were never matched are open", "pdex-01",
-        also=("oo-03", "scope-09"))  # fmt: skip
+        also=("oo-03", "scope-09", "hrex-sec-20"))  # fmt: skip
 def never_matched_open(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.retrieval.read
