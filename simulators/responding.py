@@ -212,7 +212,7 @@ class RespondingSimulator:
     # Errors and what every answer carries
 
     def _set_up_errors(self) -> None:
-        self.app.register_error_handler(BadRequest, refusal)
+        self.app.register_error_handler(BadRequest, self._refused)
         self.app.register_error_handler(OAuthError, self._oauth_error)
         self.app.register_error_handler(
             SettingsError, lambda error: refusal(BadRequest(str(error), status=422))
@@ -222,6 +222,13 @@ class RespondingSimulator:
         self.app.register_error_handler(HTTPException, http_error("The request cannot be served."))
         self.app.register_error_handler(OperationalError, self._busy)
         self.app.register_error_handler(Exception, self._broken)
+
+    def _refused(self, error: BadRequest) -> Response:
+        """A refusal in the words of the place: OAuth's beside the FHIR base, else FHIR's."""
+        if request.blueprint != "outside":
+            return refusal(error)
+        content = {"error": "invalid_request", "error_description": str(error)}
+        return json_answer(content, status=error.status, headers=error.headers)
 
     def _oauth_error(self, error: OAuthError) -> Response:
         self.payer.audit.record("authorization", "token", "refused", reason=error.reason)
