@@ -97,7 +97,7 @@ def _refuses_algorithm(ident: str, words: str, algorithm: str, *refs: str,
 
 
 _refuses_algorithm("UT02", "RS256 is not taken", "RS256", "udap-jwt-02",
-                   also=("udap-b2b-06", "udap-reg-23"))  # fmt: skip
+                   also=("udap-b2b-06", "udap-reg-23", "udap-scope-02"))  # fmt: skip
 _refuses_algorithm("UT03", "RS384 is named and not taken", "RS384", "udap-jwt-03")
 
 

@@ -194,6 +194,7 @@ def one_id_for_all(simulator: RespondingSimulator) -> None:
     )
 
 
-@udap_defect("UR24", "A registration that is cancelled counts on", "udap-reg-24")
+@udap_defect("UR24", "A registration that is cancelled counts on", "udap-reg-24",
+             also=("dcr-01", "udap-reg-15"))  # fmt: skip
 def never_gone(simulator: RespondingSimulator) -> None:
     registration(simulator).clients.remove = lambda _client_id: None  # type: ignore[method-assign]
