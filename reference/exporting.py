@@ -80,6 +80,9 @@ class Exports:
         out of reach, 429 with too many jobs.
         """
         require_scope(access, "Patient", "r")
+        if asked.group:
+            # Whoever exports a Group learns who is in it (Bulk Data, scope-18).
+            require_scope(access, "Group", "r")
         members = self._members(access, asked)
         if asked.payer_to_payer:
             pairs = _without_export_type(pairs)

@@ -26,7 +26,8 @@ from .fhir.search import PARAMETERS, REFERENCE, Condition, condition, elements
 from .matches import Match
 from .reach import Reach
 from .store.repository import Key, Repository, Row, Selection
-from .trust.scopes import allows, readable_types
+from .trust.scope_filters import passes
+from .trust.scopes import allows, filters, readable_types
 
 DEFAULT_COUNT, MAX_COUNT = 100, 1000
 _CONTROL = frozenset({"_count", "_page", "_format", "_include", "_revinclude", "_total", "_sort",
@@ -84,7 +85,10 @@ class Retrieval:
         policy = access.members[member].consent.policy
         if self._releases.scope.withheld(row, policy, self._today()):
             raise BadRequest(NOT_FOUND, status=404, code="not-found")
-        return self._releases.scope.release(row)[0], row
+        body = self._releases.scope.release(row)[0]
+        if not passes(filters(access.scopes, "r"), kind, body):
+            raise BadRequest(NOT_FOUND, status=404, code="not-found")
+        return body, row
 
     def search(
         self, access: Access, kind: str, pairs: Sequence[tuple[str, str]], *, strict: bool
@@ -178,6 +182,7 @@ class Retrieval:
             access.members[member].consent.policy,
             types=types,
             since=read_instant(values["_since"], "_since") if "_since" in values else None,
+            filters=filters(access.scopes, "r"),
             start=_day(values, "start"),
             end=_day(values, "end", last_day_of),
         )
@@ -186,11 +191,14 @@ class Retrieval:
         self, access: Access, kind: str, conditions: list[Condition]
     ) -> list[tuple[Row, bytes, str]]:
         found: dict[str, tuple[Row, bytes, str]] = {}
+        narrowed = filters(access.scopes, "s")
         for member, remaining in self._searched_members(access, conditions):
             for row in self._candidates(access, member, kind):
                 if row.id in found or self._withheld(access, member, row):
                     continue
                 body = self._releases.scope.release(row)[0]
+                if not passes(narrowed, kind, body):
+                    continue
                 if not remaining or _all_hold(remaining, body, access.members[member]):
                     found[row.id] = (row, body, member)
         return list(found.values())
@@ -236,11 +244,14 @@ class Retrieval:
             elif name == "_revinclude" and value.startswith("Provenance:target"):
                 entries.update(self._provenance(access, page))
         keys = {row.key for row, _, _ in page}
+        narrowed = filters(access.scopes, "r")
         # What is included needs a scope of its own.
         return [
             (*key, body, "include")
             for key, body in entries.items()
-            if key not in keys and allows(access.scopes, key[0], "r")
+            if key not in keys
+            and allows(access.scopes, key[0], "r")
+            and passes(narrowed, key[0], body)
         ]
 
     def _follow(

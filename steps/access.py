@@ -41,12 +41,12 @@ def foreign_everything(seen: Seen, other: str, name: str) -> None:
 
 @when("the record of a member who was never matched is asked for")
 def never_matched(seen: Seen) -> None:
-    seen.look_at(seen.run.target.get(f"Patient/{_never_matched(seen)}", _token(seen)))
+    seen.look_at(seen.run.target.get(f"Patient/{never_matched_id(seen)}", _token(seen)))
 
 
 @when("a member who was never matched and one who does not exist are asked for")
 def never_matched_and_nobody(seen: Seen) -> None:
-    for ident in (_never_matched(seen), _NOBODY):
+    for ident in (never_matched_id(seen), _NOBODY):
         seen.look_at(seen.run.target.get(f"Patient/{ident}", _token(seen)))
 
 
@@ -152,7 +152,7 @@ def _token(seen: Seen) -> AccessToken:
     return seen.run.token("data", seen.run.member_id("unique"))
 
 
-def _never_matched(seen: Seen) -> str:
+def never_matched_id(seen: Seen) -> str:
     """A member of the truth table whom no request names, so that nobody has matched them."""
     named = {r.get("member") for r in seen.run.members["requests"]}
     for member in seen.run.members["members"]:

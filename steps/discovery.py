@@ -22,6 +22,35 @@ def capability_statement(seen: Seen) -> None:
     seen.look_at(seen.run.capability())
 
 
+@given("the target's Da Vinci configuration")
+def davinci_configuration(seen: Seen) -> None:
+    run = seen.run
+    url = f"{run.target.fhir_base}/.well-known/davinci-configuration"
+    found = run.once(("davinci",), lambda: run.target.get(url, accept="application/json"))
+    if found.status in (404, 410):
+        raise NotApplicable("The target has no Da Vinci configuration, which is an option.")
+    seen.look_at(found)
+
+
+@then(parsers.parse('"{name}" is an object'))
+def is_object(seen: Seen, name: str) -> None:
+    answers.holds(seen.json(), name, "an object", lambda found: isinstance(found, dict))
+
+
+@then("it names an endpoint for payers at an absolute URL")
+def names_payer_endpoint(seen: Seen) -> None:
+    endpoints = seen.json().get("endpoints")
+    named = {
+        str(key): value
+        for key, value in (endpoints.items() if isinstance(endpoints, dict) else ())
+        if str(key).startswith("davinci_pdex_payer_endpoint#")
+    }
+    if not named or not all(answers.is_absolute_url(url) for url in named.values()):
+        raise CheckFailed("The Da Vinci configuration names no endpoint for payers.",
+                          "davinci_pdex_payer_endpoint#x.y with an absolute URL",
+                          ", ".join(named) or "none", "endpoints")  # fmt: skip
+
+
 @when(parsers.parse('the SMART configuration is asked for as "{accept}"'))
 def smart_configuration_as(seen: Seen, accept: str) -> None:
     target = seen.run.target

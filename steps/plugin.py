@@ -19,7 +19,7 @@ _STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "trans
                  "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
-                 "bulk_exporting", "isolation", "forgery")  # fmt: skip
+                 "bulk_exporting", "isolation", "forgery", "scopes", "media_types")  # fmt: skip
 _JUDGING = "payer-exchange-judging"
 
 

@@ -81,6 +81,18 @@ Feature: Discovery
     Given the target's SMART configuration
     Then every resource scope in "scopes_supported" is well formed
 
+  @hrex-ep-2
+  Scenario: The Da Vinci configuration is JSON
+    Given the target's Da Vinci configuration
+    Then the answer has status 200
+    And the media type is "application/json"
+    And "endpoints" is an object
+
+  @pdex-88
+  Scenario: The Da Vinci configuration names the payer-to-payer endpoint
+    Given the target's Da Vinci configuration
+    Then it names an endpoint for payers at an absolute URL
+
   @smart-disc-15
   Scenario: OpenID Connect is claimed with its issuer and keys, or not at all
     Given the target's SMART configuration

@@ -1,7 +1,7 @@
 Feature: Authorization
   A token by a signed assertion, and nothing for anybody else.
 
-  @smart-rsp-01 @smart-jwt-15 @smart-jwt-05 @cms0057-authenticate
+  @smart-rsp-01 @pdex-189 @smart-jwt-15 @smart-jwt-05 @cms0057-authenticate
   Scenario: A good assertion is given a token
     When a token is asked for with a good assertion
     Then the answer has status 200

@@ -12,14 +12,14 @@ from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 
-from ..fhir import json
+from ..fhir.search import Filters
 from ..store.groups import BIG, Group
 from ..store.repository import Key, Row
 from ..store.scan import STRIPPED, UNDECIDED, Scanned, ScanRequest
+from ..trust.scope_filters import passes
 from .files import NdjsonWriter
 from .provenance import target
 from .release import Releases
-from .request import Filters
 from .scope import Tally, without_money
 
 # So many shared resources are remembered before everything is forgotten: memory stays flat.
@@ -183,7 +183,7 @@ class BulkRelease:
             if state == UNDECIDED:
                 leaving = without_money(body)
                 state, body = (STRIPPED, leaving) if leaving else (0, body)  # noqa: PLW2901
-            if kind in filters and not _holds(filters, kind, body):
+            if not passes(filters, kind, body):
                 continue
             if state:
                 tally.stripped[kind] += 1
@@ -228,7 +228,7 @@ class BulkRelease:
         if row.compartment or row.type == "Patient" or late:
             return None
         body, stripped = self._releases.scope.release(row)
-        holds = row.type not in self._asked.filters or _holds(self._asked.filters, row.type, body)
+        holds = passes(self._asked.filters, row.type, body)
         facts = Row(row.seq, "", row.type, row.id, 1, "", row.service_date, row.marks)
         return _Shared(facts, body, stripped, holds)
 
@@ -260,8 +260,3 @@ class BulkRelease:
 
 def _facts(member: str, kind: str, marks: str, served: str | None) -> Row:
     return Row(0, member, kind, "", 1, "", served, frozenset(marks.split()))
-
-
-def _holds(filters: Filters, kind: str, body: bytes) -> bool:
-    resource = json.read(body)
-    return any(all(c.holds(resource) for c in query) for query in filters[kind])

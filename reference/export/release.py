@@ -9,10 +9,10 @@ from datetime import date, datetime
 
 from ..fhir import json
 from ..fhir.references import references_in, split_reference
-from ..fhir.search import PARAMETERS
+from ..fhir.search import PARAMETERS, Filters
 from ..store.repository import Key, Repository, Row, Selection
 from ..store.sharing import Sharing
-from .request import Filters
+from ..trust.scope_filters import passes
 from .scope import DataScope, Tally
 
 
@@ -76,11 +76,8 @@ class Releases:
 
     def _body(self, row: Row, asked: ReleaseRequest, tally: Tally) -> Iterator[Released]:
         body, stripped = self.scope.release(row)
-        if asked.filters and row.type in asked.filters:
-            resource = json.read(body)
-            queries = asked.filters[row.type]
-            if not any(all(c.holds(resource) for c in query) for query in queries):
-                return
+        if asked.filters and not passes(asked.filters, row.type, body):
+            return
         tally.released[row.type] += 1
         if stripped:
             tally.stripped[row.type] += 1

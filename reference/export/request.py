@@ -12,14 +12,11 @@ from ..errors import BadRequest
 from ..fhir.dates import read_instant
 from ..fhir.media import NDJSON_NAMES
 from ..fhir.outcome import issue
-from ..fhir.search import Condition, condition
+from ..fhir.search import Condition, Filters, condition
 
 _KNOWN = ("_outputFormat", "_since", "_until", "_type", "_typeFilter", "patient")
 # Not allowed in a _typeFilter (Bulk Data 2.0.0).
 _NO_FILTER = ("_include", "_revinclude", "_sort", "_count", "_elements", "_summary")
-
-# One type's filters: any of the queries may hold, each with all its conditions.
-Filters = dict[str, list[list[Condition]]]
 
 
 @dataclass(frozen=True, slots=True)

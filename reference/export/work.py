@@ -20,7 +20,8 @@ from ..fhir.outcome import outcome_of
 from ..matches import Matches
 from ..store.repository import Row
 from ..store.tombstones import Tombstone
-from ..trust.scopes import readable_types
+from ..trust.scope_filters import both
+from ..trust.scopes import filters, readable_types
 from .bulk import BulkRelease, BulkRequest, NumberSet
 from .files import DELETED, NdjsonWriter
 from .provenance import ProvenanceLines
@@ -93,7 +94,8 @@ class _Run:
         self.left_out: list[str] = list(before.get("left_out", ()))
         self.tally = _tally(before.get("tally", {}))
         self._lines = ProvenanceLines(work.organization_id)
-        request = BulkRequest(self._types, asked.since, asked.until, asked.filters, job.bound)
+        narrowed = both(asked.filters, filters(job.content["scopes"], "r"))
+        request = BulkRequest(self._types, asked.since, asked.until, narrowed, job.bound)
         sent = NumberSet(zlib.decompress(base64.b64decode(before["sent"])) if before else b"")
         self._bulk = BulkRelease(work.releases, request, writer, self.tally, sent)
 

@@ -150,6 +150,10 @@ class Condition:
         )
 
 
+# One type's filters: any of the queries may hold, each with all its conditions.
+Filters = dict[str, list[list[Condition]]]
+
+
 def condition(kind: str, name: str, value: str) -> Condition | None:
     """The condition a search parameter stands for, or None when the type has no such parameter.
 

@@ -2,6 +2,8 @@
 
 Scopes are compared as opaque strings first: the guide's own export scope is no legal SMART
 syntax, so what is registered and asked in the same words is granted in the same words.
+A query narrows a scope to the resources that match it (`scope_filters.py`); one that this payer
+cannot apply is never granted, for it would open more than it says.
 """
 
 from __future__ import annotations
@@ -9,33 +11,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+from ..fhir.search import Filters
+from .scope_filters import query_conditions
 
 _RESOURCE_SCOPE = re.compile(
-    r"^(system|user|patient)/(\*|[A-Z][A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)$"
+    r"(system|user|patient)/(?:(\*|[A-Z][A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)"
+    r"|([A-Z][A-Za-z]+)\.(c?r?u?d?s?)\?([^\s#?]+))"
 )
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceScope:
-    """One scope over resources: the level, the type or `*`, the letters, and how it was spelled."""
+    """One scope over resources: the level, the type or `*`, the letters, and how it was spelled.
+
+    `query` narrows it to the resources that match; empty without one.
+    """
 
     level: str
     type: str
     letters: frozenset[str]
     spelling: str
+    query: str = ""
 
     def text(self) -> str:
-        return f"{self.level}/{self.type}.{self.spelling}"
+        query = f"?{self.query}" if self.query else ""
+        return f"{self.level}/{self.type}.{self.spelling}{query}"
+
+    @property
+    def is_applicable(self) -> bool:
+        """Whether this payer can hold resources to the query."""
+        return not self.query or query_conditions(self.type, self.query) is not None
 
 
+@lru_cache(maxsize=1024)
 def parse(scope: str) -> ResourceScope | None:
     """A resource scope, or None for anything that is no legal one (letters in order, not empty)."""
     found = _RESOURCE_SCOPE.fullmatch(scope)
-    if not found or not found[3]:
+    if not found or not (spelling := found[3] or found[5]):
         return None
-    letters = _V1.get(found[3], found[3])
-    return ResourceScope(found[1], found[2], frozenset(letters), found[3])
+    level, kind, query = found[1], found[2] or found[4], found[6]
+    return ResourceScope(level, kind, frozenset(_V1.get(spelling, spelling)), spelling, query or "")
 
 
 def grant(asked: Iterable[str], registered: Iterable[str]) -> list[str]:
@@ -66,10 +84,26 @@ def readable_types(scopes: Iterable[str]) -> frozenset[str] | None:
     return frozenset(scope.type for scope in found)
 
 
+def filters(scopes: Iterable[str], letter: str) -> Filters:
+    """The queries that narrow each type for an interaction (r, s); none for an open type."""
+    held = [s for s in map(parse, scopes) if s and letter in s.letters]
+    open_types = {s.type for s in held if not s.query}
+    found: Filters = {}
+    for scope in held:
+        if scope.query and not open_types & {"*", scope.type}:
+            # What cannot be applied lets nothing through.
+            found.setdefault(scope.type, []).extend(
+                query for query in [query_conditions(scope.type, scope.query)] if query
+            )
+    return found
+
+
 def _granted(scope: str, registered: list[str]) -> list[str]:
+    asked = parse(scope)
+    if asked is not None and not asked.is_applicable:
+        return []
     if scope in registered:
         return [scope]
-    asked = parse(scope)
     if asked is None:
         return []
     return [
@@ -83,9 +117,13 @@ def _meet(asked: ResourceScope, held: ResourceScope) -> str | None:
     ):
         return None
     letters = asked.letters & held.letters
-    if not letters:
+    if not letters or not held.is_applicable:
+        return None
+    if asked.query and held.query and asked.query != held.query:
         return None
     kind = held.type if asked.type == "*" else asked.type
-    if letters == asked.letters:
-        return f"{asked.level}/{kind}.{asked.spelling}"
-    return f"{asked.level}/{kind}.{''.join(x for x in 'cruds' if x in letters)}"
+    query = asked.query or held.query
+    # A query goes with the letters of the second syntax only.
+    same = letters == asked.letters and not (query and asked.spelling in _V1)
+    spelling = asked.spelling if same else "".join(x for x in "cruds" if x in letters)
+    return ResourceScope(asked.level, kind, letters, spelling, query).text()

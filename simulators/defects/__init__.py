@@ -21,6 +21,7 @@ from . import (  # noqa: F401 - they register
     match,
     payload,
     retrieval,
+    scopes,
     token_status,
     transport,
     udap,

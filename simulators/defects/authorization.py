@@ -273,7 +273,8 @@ def cacheable_token(simulator: RespondingSimulator) -> None:
     set_header(simulator, "token", "Cache-Control", "max-age=600")
 
 
-@defect("BSA-none", "A good assertion is refused", "smart-rsp-01", "smart-jwt-15",
+@defect("BSA-none", "A good assertion is refused", "smart-rsp-01", "pdex-189",
+        "smart-jwt-15",
         "cms0057-authenticate", "smart-jwt-19", "smart-jwt-05", "pdex-scope-single",
         also=("scope-04", "scope-07"))  # fmt: skip
 def refuses_all(simulator: RespondingSimulator) -> None:
