@@ -79,7 +79,7 @@ class ClientRegistry:
             raise SettingsError(f"A client's state is one of {', '.join(STATES)}.")
         uris = client.jwks_uri or client.tls_uri or client.udap_uri
         if not (client.jwks or client.secrets or uris):
-            raise SettingsError("A client needs jwks, jwks_uri, tls_uri or a secret for its proof.")
+            raise SettingsError("A client needs tls_uri, jwks, jwks_uri or a secret for its proof.")
         content = json.write(asdict(client)).decode()
         with self._engine.begin() as connection:
             put_row(connection, _CLIENT, {"client_id": client.client_id, "content": content})
