@@ -30,7 +30,7 @@ def forged_token(seen: Seen, forgery: str) -> None:
     target = seen.run.target
     token_form(seen)  # a client that signs: some forgeries are signed by it
     member = seen.run.member_id("unique")
-    value = TOKENS[forgery](target, seen.run.token("data", member).value)
+    value = TOKENS[forgery](target, seen.run.token("data", member).value.reveal())
     answer = target.get(f"Condition?patient={member}", headers={"Authorization": value})
     seen.look_at(answer)
 

@@ -30,6 +30,8 @@ from .udap.tokens import MAX_TOKEN
 
 _ONCE = ("grant_type", "scope", "client_assertion_type", "client_assertion", "client_id", "patient",
          "udap")  # fmt: skip
+# With one of these a request does not rest on the connection's certificate.
+_OTHER_PROOFS = frozenset({"client_assertion", "client_assertion_type", "client_secret"})
 
 
 @dataclass
@@ -146,7 +148,7 @@ class AuthorizationServer:
             if "client_assertion" in form:
                 raise OAuthError(400, "invalid_request", "Authenticate in one way only.")
             return self._by_secret(basic)
-        if certificate and not form.keys() & {"client_assertion", "client_assertion_type"}:
+        if certificate and not form.keys() & _OTHER_PROOFS:
             return self.by_certificate(_one(form, "client_id"), certificate)
         if _one(form, "client_assertion_type") != ASSERTION_TYPE:
             raise OAuthError(
