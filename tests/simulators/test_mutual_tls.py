@@ -162,6 +162,14 @@ def test_a_client_certificate_that_is_not_good_gets_no_connection(optional, auth
         client(optional, shown(made)).token(SCOPE)
 
 
+def test_a_request_with_another_proof_does_not_rest_on_the_certificate(optional):
+    target = client(optional)
+    form = {"grant_type": "client_credentials", "scope": SCOPE, "client_id": CLIENT_ID}
+    assert target.request_token(form).status == 200
+    for other in ("client_secret", "client_assertion", "client_assertion_type"):
+        assert target.request_token({**form, other: "x"}).status in (400, 401)
+
+
 def test_a_header_that_pretends_a_certificate_is_none(optional, required):
     pem = ssl.DER_cert_to_PEM_cert(b"x").replace("\n", " ")
     target = client(required, without(required))
