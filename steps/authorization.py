@@ -79,7 +79,7 @@ def unknown_critical(seen: Seen) -> None:
     r"(?P<flaw>(?:expiry|audience is (?:another|missing)|issuer|subject|signature|algorithm"
     r"|jti|validity).*)"))  # fmt: skip
 def flawed_assertion(seen: Seen, flaw: str) -> None:
-    form = _smart_form(seen)
+    form = smart_form(seen)
     form["client_assertion"] = _flawed(seen, flaw)
     seen.look_at(seen.run.target.request_token(form))
 
@@ -208,12 +208,12 @@ def _ask(
     claims: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> None:
-    form = _smart_form(seen)
+    form = smart_form(seen)
     form["client_assertion"] = seen.run.target.assertion(claims=claims, headers=headers)
     seen.look_at(seen.run.target.request_token(form))
 
 
-def _smart_form(seen: Seen) -> dict[str, str]:
+def smart_form(seen: Seen) -> dict[str, str]:
     """As `token_form`; raises NotApplicable for UDAP, whose assertions have rules of their own."""
     if seen.run.target.udap:
         raise NotApplicable("The run authenticates by UDAP, whose own scenarios judge assertions.")

@@ -11,7 +11,7 @@ from pytest_bdd import parsers, then, when
 from ..reference.fhir import media
 from ..reference.http import Exchange
 from ..reference.target import Target
-from .authorization import token_form
+from .authorization import smart_form, token_form
 from .forging import ASSERTIONS, TOKENS
 from .seen import Seen
 from .verdicts import CheckFailed
@@ -21,14 +21,14 @@ Form = dict[str, str]
 
 @when(parsers.parse('a token is asked for with an assertion that "{forgery}"'))
 def forged_assertion(seen: Seen, forgery: str) -> None:
-    form = {**token_form(seen), "client_assertion": ASSERTIONS[forgery](seen.run.target)}
+    form = {**smart_form(seen), "client_assertion": ASSERTIONS[forgery](seen.run.target)}
     seen.look_at(seen.run.target.request_token(form))
 
 
 @when(parsers.parse('data is asked for with a token that "{forgery}"'))
 def forged_token(seen: Seen, forgery: str) -> None:
     target = seen.run.target
-    token_form(seen)  # a client that signs: some forgeries are signed by it
+    smart_form(seen)  # a client that signs: some forgeries are signed by it
     member = seen.run.member_id("unique")
     value = TOKENS[forgery](target, seen.run.token("data", member).value.reveal())
     answer = target.get(f"Condition?patient={member}", headers={"Authorization": value})
