@@ -34,6 +34,7 @@ from .answers import (
     refusal,
 )
 from .auditing import audit_events
+from .openapi import add_openapi
 
 _log = logging.getLogger(__name__)
 _INVOKE_BULK = "http://payer-to-payer-exchange/OperationDefinition/invoke-bulk-export"
@@ -52,6 +53,7 @@ class RequestingSimulator:
         self.app.register_blueprint(self._fhir(), url_prefix=root or None)
         self.app.register_blueprint(self._admin(), url_prefix="/admin")
         self.app.add_url_rule("/.well-known/jwks.json", "jwks", self.jwks)
+        add_openapi(self.app, "payer-exchange: a simulated requesting payer")
         self._set_up_errors()
         self.app.after_request(_finish)
 

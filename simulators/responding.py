@@ -39,6 +39,7 @@ from .auditing import granted_to, keep_audit
 from .discovery import capability_statement, davinci_configuration, smart_configuration
 from .exporting import INTERNAL_ROOT, ExportRoutes, require_single_member
 from .groups import GroupRoutes
+from .openapi import add_openapi
 from .peers import peer_certificate, require_certificate
 from .responding_admin import admin_api
 from .trust_routes import TrustRoutes, form_fields
@@ -68,6 +69,7 @@ class RespondingSimulator:
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
         self._mount()
         self.app.register_blueprint(admin_api(payer), url_prefix="/admin")
+        add_openapi(self.app, "payer-exchange: a simulated responding payer")
         self._set_up_errors()
         self.app.before_request(_refuse_nul)
         self.app.after_request(self._finish)
