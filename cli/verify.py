@@ -124,7 +124,7 @@ def run_scenarios(options: VerifyOptions) -> Results:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(options),
+        env={**os.environ, **pytest_environment(options)},
     )
     _follow(child)
     _, errors = child.communicate()
@@ -134,9 +134,14 @@ def run_scenarios(options: VerifyOptions) -> Results:
 
 
 def _command(options: VerifyOptions) -> list[str]:
+    return [sys.executable, "-m", "pytest", *pytest_arguments(options)]
+
+
+def pytest_arguments(options: VerifyOptions) -> list[str]:
+    """How pytest is told to judge: whoever runs it, in whatever process."""
     steps = files(_MODULES)
     return [
-        sys.executable, "-m", "pytest", "--config-file", str(steps / "pytest.ini"),
+        "--config-file", str(steps / "pytest.ini"),
         "--rootdir", str(steps), "--disable-plugin-autoload",
         "-p", "pytest_bdd.plugin", "-p", f"{_MODULES}.plugin",
         "--target-config", str(options.config.resolve()),
@@ -148,9 +153,10 @@ def _command(options: VerifyOptions) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment(options: VerifyOptions) -> dict[str, str]:
+def pytest_environment(options: VerifyOptions) -> dict[str, str]:
+    """What has to be in the environment of that process, besides what is there."""
     features = options.features or packaged_features("responding-payer")
-    return {**os.environ, FEATURES: str(features.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {FEATURES: str(features.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _follow(child: subprocess.Popen[str]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .run import TargetRun
     from .seen import Seen
 
-_STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "transport",
+STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "transport",
                  "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from .judging import Judging as Plugin  # noqa: PLC0415 - heavy, and only wanted with a target
 
-    for name in _STEP_MODULES:
+    for name in STEP_MODULES:
         config.pluginmanager.import_plugin(f"{__package__}.{name}")
     config.pluginmanager.register(Plugin.of(config), _JUDGING)
 

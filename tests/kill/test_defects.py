@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from payer_exchange.cli.verify import VerifyOptions, run_scenarios
+from payer_exchange.cli.verify import VerifyOptions, pytest_arguments, pytest_environment
 from payer_exchange.reports.results import Results
+from payer_exchange.reports.writing import read_results
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder
 from payer_exchange.simulators.defects import DEFECTS, Defect
-from payer_exchange.steps.killing import judge_kill
+from payer_exchange.steps.killing import judge_apart, judge_kill
 
 FULL = os.environ.get("PAYER_EXCHANGE_KILL") == "full"
 
@@ -44,7 +45,9 @@ def play(filled: Path, folder: Path, tags: str, defect: Defect) -> Results:
     try:
         config = folder / "payer-exchange.toml"
         running.write_config(config)
-        return run_scenarios(VerifyOptions(config, tags=tags, report_dir=folder / "report"))
+        options = VerifyOptions(config, tags=tags, report_dir=folder / "report")
+        judge_apart(pytest_arguments(options), pytest_environment(options))
+        return read_results(options.report_dir)
     finally:
         running.close()
 

@@ -24,9 +24,10 @@ from schemathesis.generation import GenerationMode
 EXAMPLES = int(os.environ.get("PAYER_EXCHANGE_FUZZ", "3"))
 # RFC 6749, 5.2; RFC 6750, 3.1; RFC 7009, 2.2.1; RFC 7591, 3.2.2.
 OAUTH = frozenset({
-    "invalid_request", "invalid_token", "insufficient_scope", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope",
-    "unsupported_grant_type", "unsupported_token_type", "invalid_software_statement",
-    "unapproved_software_statement", "invalid_client_metadata", "invalid_redirect_uri",
+    "invalid_request", "invalid_token", "insufficient_scope", "invalid_client", "invalid_grant",
+    "unauthorized_client", "invalid_scope", "unsupported_grant_type", "unsupported_token_type",
+    "invalid_software_statement", "unapproved_software_statement", "invalid_client_metadata",
+    "invalid_redirect_uri",
 })  # fmt: skip
 MODES = list(GenerationMode)
 
@@ -92,8 +93,11 @@ def ask(operation, mode, tokens):
             answers.append(case.call(base_url="http://localhost", headers=headers))
 
     looked = given(case=operation.as_strategy(generation_mode=mode))(look)
-    settings(max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
-             phases=[Phase.generate], suppress_health_check=list(HealthCheck))(looked)()  # fmt: skip
+    some = settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    some(looked)()
     return answers
 
 
