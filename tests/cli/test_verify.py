@@ -52,23 +52,6 @@ def test_a_settings_file_names_the_target(
     assert "No requirement is violated" in done.stderr
 
 
-def test_nothing_of_a_member_is_in_a_report(
-    command, responder: RunningResponder, tmp_path: Path
-) -> None:
-    responder.write_config(tmp_path / "payer-exchange.toml")
-    truth = json.loads((tmp_path / "members.json").read_text())
-    done = command("verify", "responding-payer", "--config", "payer-exchange.toml",
-               "--report-dir", "report", cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = done.stdout + done.stderr + "".join(
-        path.read_text() for path in (tmp_path / "report").iterdir())  # fmt: skip
-    for member in truth["members"]:
-        words = [member["patient_id"], member["patient"]["birthDate"]]
-        words += [n["family"] for n in member["patient"]["name"]]
-        words += [i["value"] for i in member["patient"].get("identifier", [])]
-        assert [w for w in words if w in told] == []
-
-
 def test_a_payer_that_cannot_be_reached_is_no_verdict(
     command, responder: RunningResponder, tmp_path: Path
 ) -> None:
