@@ -38,7 +38,8 @@ def groups_for_all(simulator: RespondingSimulator) -> None:
     _grants(simulator, lambda scopes: scopes | {"system/Group.rs"})
 
 
-@defect("SC-3", "The bulk match is open to every token", "pdex-scope-bulk")
+@defect("SC-3", "The bulk match is open to every token", "pdex-scope-bulk",
+        also=("pdex-scope-bulk-210", "bulk-p2p-03"))  # fmt: skip
 def bulk_match_for_all(simulator: RespondingSimulator) -> None:
     _grants(simulator, lambda scopes: scopes | set(BULK_MATCH_SCOPES.values()))
 
@@ -58,9 +59,9 @@ def _never_granted(simulator: RespondingSimulator) -> None:
 
 
 defect("SC-4", "The scope of the bulk match is told under another name", "pdex-scope-bulk",
-       "scope-19")(_never_granted)  # fmt: skip
+       "scope-19", also=("pdex-scope-bulk-210",))(_never_granted)  # fmt: skip
 defect("SC-4-210", "PDex 2.1.0: the scope of the bulk match is told under another name",
-       "pdex-scope-bulk-210", version="2.1.0", also=("scope-19",))(_never_granted)  # fmt: skip
+       "pdex-scope-bulk-210", version="2.1.0", also=("scope-19", "pdex-scope-bulk"))(_never_granted)  # fmt: skip
 
 
 @defect("SC-5", "A token is given for the MemberId alone, not for the identifier", "pdex-224")
