@@ -13,6 +13,7 @@ import click
 from ..reference.errors import PayerExchangeError, SettingsError
 from ..reference.event_log import log_to
 from .admin import admin
+from .answer_trigger import answer_trigger
 from .catalogues import defects, requirements
 from .exchange import exchange
 from .load import load
@@ -34,6 +35,7 @@ _COMMANDS = (
     init,
     settings,
     admin,
+    answer_trigger,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -30,19 +31,26 @@ _console = Console(stderr=True)
 _STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "error": "bold magenta",
           "skip": "cyan", "omit": "dim"}  # fmt: skip
 _MODULES = "payer_exchange.steps"
+RESPONDING, REQUESTING = "responding-payer", "requesting-payer"
+# Our own requesting payer, as a command that makes one exchange.
+OWN_TRIGGER = f"{shlex.quote(sys.executable)} -m payer_exchange.cli answer-trigger"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
     """What a run is to be made of."""
 
-    config: Path
+    config: Path | None = None
     url: str = ""
     pdex_version: str = ""
     tags: str = ""
     features: Path | None = None
     report_dir: Path = Path("payer-exchange-report")
     pytest_options: tuple[str, ...] = ()
+    role: str = RESPONDING
+    trigger: str = ""
+    wait_s: float = 0.0
+    port: int = 0
 
 
 @click.group()
@@ -80,6 +88,39 @@ def responding_payer(
         run = VerifyOptions(file, address, pdex_version or "", tags, features, report_dir,
                             pytest_options)  # fmt: skip
         results = run_scenarios(run)
+    tell(results, report_dir)
+    sys.exit(results.exit_status)
+
+
+@verify.command("requesting-payer")
+@click.option("--trigger", default="", help="A command that makes one exchange; called for each.")
+@click.option("--wait", "wait_s", type=float, default=0.0,
+              help="Without a trigger: how long to wait for calls, in seconds.")  # fmt: skip
+@click.option("--port", type=int, default=0, help="Where the played payer answers; 0: any.")
+@click.option("--pdex-version", type=click.Choice(["2.0.0", "2.1.0", "2.2.0"]), default="2.2.0")
+@click.option("--tags", default="", help="Which scenarios: smart-jwt-07 or (http-04 and not ...).")
+@click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--report-dir", type=click.Path(path_type=Path), default="payer-exchange-report",
+              show_default=True)  # fmt: skip
+@click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
+def requesting_payer(
+    trigger: str, wait_s: float, port: int, pdex_version: str, tags: str, features: Path | None,
+    report_dir: Path, pytest_options: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Judge a requesting payer: play the responding one, and look at what is asked of it.
+
+    With neither --trigger nor --wait, our own simulated requesting payer is judged.
+    """
+    tag_expression(tags)
+    if trigger and wait_s:
+        raise SettingsError("Give --trigger or --wait, not both.")
+    if not trigger and not wait_s:
+        trigger = OWN_TRIGGER
+        _console.print("Judging a simulated requesting payer")
+    run = VerifyOptions(pdex_version=pdex_version, tags=tags, features=features,
+                        report_dir=report_dir, pytest_options=pytest_options, role=REQUESTING,
+                        trigger=trigger, wait_s=wait_s, port=port)  # fmt: skip
+    results = run_scenarios(run)
     tell(results, report_dir)
     sys.exit(results.exit_status)
 
@@ -144,8 +185,7 @@ def pytest_arguments(options: VerifyOptions) -> list[str]:
         "--config-file", str(steps / "pytest.ini"),
         "--rootdir", str(steps), "--disable-plugin-autoload",
         "-p", "pytest_bdd.plugin", "-p", f"{_MODULES}.plugin",
-        "--target-config", str(options.config.resolve()),
-        *(["--target-url", options.url] if options.url else []),
+        *_target_options(options),
         *(["--pdex-version", options.pdex_version] if options.pdex_version else []),
         "--payer-report-dir", str(options.report_dir.resolve()),
         "--scenario-tags", options.tags, "--scenario-events",
@@ -153,9 +193,20 @@ def pytest_arguments(options: VerifyOptions) -> list[str]:
     ]  # fmt: skip
 
 
+def _target_options(options: VerifyOptions) -> list[str]:
+    """Which payer is judged: one that is asked, or one that asks."""
+    if options.role == REQUESTING:
+        return ["--judge-requester", "--trigger", options.trigger,
+                "--await-calls", str(options.wait_s),
+                "--played-port", str(options.port)]  # fmt: skip
+    assert options.config is not None
+    return ["--target-config", str(options.config.resolve()),
+            *(["--target-url", options.url] if options.url else [])]  # fmt: skip
+
+
 def pytest_environment(options: VerifyOptions) -> dict[str, str]:
     """What has to be in the environment of that process, besides what is there."""
-    features = options.features or packaged_features("responding-payer")
+    features = options.features or packaged_features(options.role)
     return {FEATURES: str(features.resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

@@ -33,6 +33,13 @@ class Judging:
     def of(cls, config: pytest.Config) -> Judging:
         """The plugin for the options of a run; raises SettingsError for a bad settings file."""
         option = config.getoption
+        if option("--judge-requester"):
+            session = JudgeSession.of_requester(
+                version=option("--pdex-version"), trigger=option("--trigger"),
+                wait_s=option("--await-calls"), port=option("--played-port"),
+            )  # fmt: skip
+            return cls(session, option("--scenario-tags"), option("--payer-report-dir"),
+                       option("--scenario-events"))  # fmt: skip
         session = JudgeSession.of(
             Path(option("--target-config")), option("--target-url"), option("--pdex-version")
         )
@@ -80,7 +87,7 @@ class Judging:
         return report
 
     def pytest_sessionfinish(self) -> None:
-        for problem in self.session.run.udap.clean_up():
+        for problem in self.session.run.clean_up():
             sys.stderr.write(f"{problem}\n")
         if self.report_dir:
             self.session.write(Path(self.report_dir))

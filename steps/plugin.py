@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .judging import Judging
+    from .requester.run import RequesterRun
     from .run import TargetRun
     from .seen import Seen
 
@@ -20,6 +21,7 @@ STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "transp
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
                  "bulk_exporting", "isolation", "forgery", "scopes", "media_types")  # fmt: skip
+REQUESTER_MODULES = ("asking",)
 _JUDGING = "payer-exchange-judging"
 
 
@@ -28,17 +30,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--target-config", help="payer-exchange.toml of the payer to judge")
     group.addoption("--target-url", default="", help="FHIR base of the payer, over the file's")
     group.addoption("--pdex-version", default="", help="the PDex version, over the file's")
+    group.addoption("--judge-requester", action="store_true", help="play the responding payer")
+    group.addoption("--trigger", default="", help="what starts one exchange of a requesting payer")
+    group.addoption("--await-calls", type=float, default=0.0, help="seconds, without a trigger")
+    group.addoption("--played-port", type=int, default=0, help="where the played payer answers")
     group.addoption("--payer-report-dir", help="where results.json and exchange.har are written")
     group.addoption("--scenario-tags", default="", help="an expression over scenario tags")
     group.addoption("--scenario-events", action="store_true", help="a JSON line for each verdict")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.getoption("--target-config"):
+    requester = config.getoption("--judge-requester")
+    if not requester and not config.getoption("--target-config"):
         return
     from .judging import Judging as Plugin  # noqa: PLC0415 - heavy, and only wanted with a target
 
-    for name in STEP_MODULES:
+    for name in REQUESTER_MODULES if requester else STEP_MODULES:
         config.pluginmanager.import_plugin(f"{__package__}.{name}")
     config.pluginmanager.register(Plugin.of(config), _JUDGING)
 
@@ -49,7 +56,16 @@ def payer_run(request: pytest.FixtureRequest) -> TargetRun:
     judging: Judging | None = request.config.pluginmanager.get_plugin(_JUDGING)
     if judging is None:
         pytest.skip("No target is configured: give --target-config payer-exchange.toml.")
-    return judging.session.run
+    return judging.session.run  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def requester_run(request: pytest.FixtureRequest) -> RequesterRun:
+    """The played payer of a run with `--judge-requester`, and all it was asked so far."""
+    judging: Judging | None = request.config.pluginmanager.get_plugin(_JUDGING)
+    if judging is None:
+        pytest.skip("No requesting payer is judged: give --judge-requester.")
+    return judging.session.run  # type: ignore[return-value]
 
 
 @pytest.fixture

@@ -64,6 +64,15 @@ class TargetRun:
         self._kept: dict[tuple[str, ...], Any] = {}
         self._failed: dict[tuple[str, ...], CannotTell] = {}
 
+    def clean_up(self) -> list[str]:
+        """Take back what the run left at the target; a sentence for each that could not be."""
+        return self.udap.clean_up()
+
+    @property
+    def name(self) -> str:
+        """What a report calls the target."""
+        return self.settings.target.fhir_base
+
     # The truth table
 
     @cached_property

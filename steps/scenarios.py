@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .selection import packaged_features
 
-ROLES = ("responding-payer",)
+ROLES = ("responding-payer", "requesting-payer")
 
 
 @lru_cache(maxsize=1)

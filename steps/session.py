@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError, TargetError
-from ..reference.settings import read_settings
+from ..reference.fhir.pdex import NEWEST
+from ..reference.settings import Settings, TargetSettings, read_settings
 from ..reports.catalogue import NORMATIVE, catalogue, conflict_of, requirement
 from ..reports.har import write_har
 from ..reports.masking import Masker
 from ..reports.results import Results, ScenarioResult, requirement_results
 from ..reports.writing import write_results
 from .recorder import Recorder
+from .requester.run import RequesterRun
 from .run import TargetRun
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 
+RESPONDING, REQUESTING = "responding-payer", "requesting-payer"
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -28,10 +31,22 @@ _SLUG = re.compile(r"[^a-z0-9]+")
 class JudgeSession:
     """The run, and the verdicts so far."""
 
-    run: TargetRun
+    run: TargetRun | RequesterRun
     results: list[ScenarioResult] = field(default_factory=list)
     planned: int = 0
     started: float = field(default_factory=time.monotonic)
+    role: str = RESPONDING
+
+    @classmethod
+    def of_requester(
+        cls, *, version: str = "", trigger: str = "", wait_s: float = 0.0, port: int = 0
+    ) -> JudgeSession:
+        """A session that plays the responding payer, and judges who asks it."""
+        target = TargetSettings(pdex_version=version or NEWEST)
+        run = RequesterRun(
+            Settings(target=target), Recorder(), trigger=trigger, wait_s=wait_s, port=port
+        )
+        return cls(run, role=REQUESTING)
 
     @classmethod
     def of(cls, config: Path, url: str = "", version: str = "") -> JudgeSession:
@@ -84,8 +99,8 @@ class JudgeSession:
         """The results so far."""
         settings = self.run.settings
         return Results(
-            role="responding-payer",
-            target=settings.target.fhir_base,
+            role=self.role,
+            target=self.run.name,
             pdex_version=settings.target.pdex_version,
             duration_s=time.monotonic() - self.started,
             scenarios=tuple(self.results),

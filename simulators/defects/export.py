@@ -292,7 +292,8 @@ def answered_once(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "status", change)
 
 
-@defect("DEL-3", "An export that does not exist is deleted all the same", "bulk-del-03")
+@defect("DEL-3", "An export that does not exist is deleted all the same", "bulk-del-03",
+        also=("bulk-status-17",))  # fmt: skip
 def deletes_nothing(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         return Response(status=202) if response.status_code == 404 else response
@@ -375,7 +376,8 @@ def cannot_delete(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.delete"] = simulator.absent
 
 
-@defect("DEL-2", "A deleted export is still there", "bulk-del-02", "bulk-del-03")
+@defect("DEL-2", "A deleted export is still there", "bulk-del-02", "bulk-del-03",
+        also=("bulk-status-17",))  # fmt: skip
 def deleted_stays(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.delete"] = lambda **_arguments: Response(status=202)
 

@@ -61,7 +61,8 @@ def _never_granted(simulator: RespondingSimulator) -> None:
 defect("SC-4", "The scope of the bulk match is told under another name", "pdex-scope-bulk",
        "scope-19", also=("pdex-scope-bulk-210",))(_never_granted)  # fmt: skip
 defect("SC-4-210", "PDex 2.1.0: the scope of the bulk match is told under another name",
-       "pdex-scope-bulk-210", version="2.1.0", also=("scope-19", "pdex-scope-bulk"))(_never_granted)  # fmt: skip
+       "pdex-scope-bulk-210", version="2.1.0",
+       also=("scope-19", "pdex-scope-bulk"))(_never_granted)  # fmt: skip
 
 
 @defect("SC-5", "A token is given for the MemberId alone, not for the identifier", "pdex-224")

@@ -1,0 +1,84 @@
+Feature: Member match by a requesting payer
+  What is submitted is what HRex asks for, and data is asked for after the match alone.
+
+  @pdex-196 @pdex-209
+  Scenario: The match comes before any data
+    Given the exchange "plain"
+    Then no data is asked for before the match
+
+  @pdex-196
+  Scenario: Without a match no data is asked for
+    Given the exchange "no-match"
+    Then no data is asked for
+    And the requesting payer does not claim to have a record
+
+  @pdex-200
+  Scenario: An identifier alone leads on
+    Given the exchange "identifier-alone"
+    Then the record is received
+
+  @hrex-prof-mm-in-slices
+  Scenario: The match request holds the parameters of HRex
+    Given the exchange "plain"
+    Then the match request holds the parameters of HRex alone
+
+  @hrex-prof-mm-in-link-payer
+  Scenario: The match request holds the new coverage
+    Given the exchange "plain"
+    Then the match request holds "CoverageToLink"
+
+  @cms0057-attestation
+  Scenario: The match request says that the member is enrolled and has opted in
+    Given the exchange "plain"
+    Then the match request holds "Consent"
+    And the match request holds "CoverageToLink"
+
+  @hrex-mm-6
+  Scenario: The parts of the match request are about one Patient
+    Given the exchange "plain"
+    Then the parts of the match request name the MemberPatient
+
+  @hrex-prof-patient
+  Scenario: The member is told by name, birth date and gender
+    Given the exchange "plain"
+    Then the MemberPatient has what HRex asks for
+
+  @hrex-prof-coverage
+  Scenario: The coverages have what HRex asks for
+    Given the exchange "plain"
+    Then the coverages of the match request have what HRex asks for
+
+  @hrex-prof-consent-core
+  Scenario: The Consent has the form of HRex
+    Given the exchange "plain"
+    Then the Consent has the form of HRex
+
+  @hrex-prof-consent-period
+  Scenario: The Consent has a first and a last day
+    Given the exchange "plain"
+    Then the period of the Consent is whole
+
+  @hrex-prof-consent-policy
+  Scenario: The Consent has one policy of HRex
+    Given the exchange "plain"
+    Then the policy of the Consent is one of HRex
+
+  @hrex-prof-consent-nofilters
+  Scenario: The Consent has no filters
+    Given the exchange "plain"
+    Then the provision of the Consent holds nothing that HRex forbids
+
+  @hrex-prof-consent-action
+  Scenario: The Consent is to disclose
+    Given the exchange "plain"
+    Then the action of the Consent is to disclose
+
+  @hrex-mm-1 @hrex-prof-consent-actors
+  Scenario Outline: The Consent names the payers of this exchange
+    Given the exchange "plain"
+    Then the Consent names the <role>
+
+    Examples:
+      | role      |
+      | discloser |
+      | recipient |

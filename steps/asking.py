@@ -1,0 +1,414 @@
+"""Steps of a requesting payer: the exchanges it makes with the payer that the judge plays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import pytest
+from pytest_bdd import given, parsers, then
+
+from ..reference.http import Exchange
+from ..reference.target import retry_after
+from ..reference.trust import keys
+from .checks import asking
+from .requester.played import Call
+from .requester.records import ASKING, PLAYED
+from .requester.run import CLIENT_ID, Asked, RequesterRun
+from .verdicts import CannotTell, CheckFailed
+
+_DATA = ("search", "read", "kick-off", "status", "file")
+# A clock of whole seconds, and a poll that was sent just before.
+_SLACK_S = 0.25
+
+
+@dataclass(slots=True)
+class Exchanged:
+    """The exchange that a scenario looks at."""
+
+    run: RequesterRun
+    asked: Asked | None = None
+    looked: list[Exchange] = field(default_factory=list)
+
+    @property
+    def now(self) -> Asked:
+        """The exchange; raises CannotTell before there is one."""
+        if self.asked is None:
+            raise CannotTell("No exchange was made in this scenario.")
+        return self.asked
+
+    def calls(self, *places: str) -> list[Call]:
+        """The calls to places, at least one; they are the evidence."""
+        found = asking.some(
+            (c for c in self.now.visit.calls if c.place in places), f"call to {places[0]}"
+        )
+        self.looked += [c.exchange for c in found]
+        return found
+
+    def assertions(self) -> Iterator[tuple[Call, str, dict[str, Any], dict[str, Any]]]:
+        """Each token request with its assertion, header and claims."""
+        for call in self.calls("token"):
+            text = asking.one_value(call.form, "client_assertion")
+            yield (call, text, *asking.segments(text))
+
+    def match(self) -> dict[str, dict[str, Any]]:
+        """The parts of the match request."""
+        return asking.match_parameters(self.calls("match")[0].json())
+
+    def evidence(self) -> tuple[str, ...]:
+        """The ids of the calls that were looked at."""
+        ids = (self.run.recorder.id_of(exchange) for exchange in self.looked[:20])
+        return tuple(dict.fromkeys(ident for ident in ids if ident))
+
+
+@pytest.fixture
+def exchanged(requester_run: RequesterRun, request: pytest.FixtureRequest) -> Exchanged:
+    """What this scenario looks at."""
+    from .judging import EVIDENCE  # noqa: PLC0415 - heavy, and only wanted with a target
+
+    found = Exchanged(requester_run)
+    request.node.stash[EVIDENCE] = found
+    return found
+
+
+@given(parsers.parse('the exchange "{name}"'))
+def exchange(exchanged: Exchanged, name: str) -> None:
+    exchanged.asked = exchanged.run.exchange(name)
+
+
+# Tokens
+
+
+@then("discovery comes before the first token request")
+def discovered_first(exchanged: Exchanged) -> None:
+    exchanged.calls("token")
+    places = [c.place for c in exchanged.now.visit.calls]
+    if "smart" not in places[: places.index("token")]:
+        raise CheckFailed("A token is asked for without discovery.",
+                          ".well-known/smart-configuration first", "not asked for",
+                          "order of calls")  # fmt: skip
+
+
+@then("every token request goes to the token endpoint")
+@then("no call goes to an address that was never told")
+def nothing_elsewhere(exchanged: Exchanged) -> None:
+    odd = exchanged.now.visit.of("elsewhere")
+    exchanged.looked += [c.exchange for c in odd]
+    if odd:
+        raise CheckFailed("A call goes to an address that was never told.", "discovered addresses",
+                          f"{len(odd)} calls elsewhere", "URL")  # fmt: skip
+
+
+@then("every token request is a posted form")
+def posted_form(exchanged: Exchanged) -> None:
+    for call in exchanged.calls("token"):
+        kind = call.header("Content-Type").partition(";")[0].strip().lower()
+        if call.exchange.method != "POST" or kind != "application/x-www-form-urlencoded":
+            raise CheckFailed("A token is not asked for by a posted form.",
+                              "POST of application/x-www-form-urlencoded",
+                              f"{call.exchange.method} of {kind}", "Content-Type")  # fmt: skip
+
+
+@then(parsers.parse('every token request has "{name}" "{value}"'))
+def token_field(exchanged: Exchanged, name: str, value: str) -> None:
+    for call in exchanged.calls("token"):
+        found = asking.one_value(call.form, name)
+        if found != value:
+            raise CheckFailed("A token request has another value.", value, found, name)
+
+
+@then(parsers.re(r'every token request has "(?P<name>\w+)"$'))
+def token_has(exchanged: Exchanged, name: str) -> None:
+    for call in exchanged.calls("token"):
+        asking.one_value(call.form, name)
+
+
+@then("no token request asks for scopes of a user or a patient")
+def system_scopes(exchanged: Exchanged) -> None:
+    for call in exchanged.calls("token"):
+        odd = [s for s in " ".join(call.form.get("scope", [])).split()
+               if s.startswith(("user/", "patient/"))]  # fmt: skip
+        if odd:
+            raise CheckFailed("A back-end client asks for scopes of a person.", "system/",
+                              " ".join(odd), "scope")  # fmt: skip
+
+
+@then("every token request has the assertion type of RFC 7523")
+def assertion_type(exchanged: Exchanged) -> None:
+    for call in exchanged.calls("token"):
+        asking.is_assertion_type(asking.one_value(call.form, "client_assertion_type"))
+
+
+@then("every assertion is signed by the registered key")
+def signed(exchanged: Exchanged) -> None:
+    public = keys.key_object(exchanged.run.key).public_key()
+    for _, text, _, _ in exchanged.assertions():
+        try:
+            jwt.api_jws.decode(text, public, algorithms=["ES384", "RS384"])
+        except jwt.InvalidTokenError as error:
+            raise CheckFailed("An assertion is not signed by the registered key.",
+                              "a good signature", type(error).__name__,
+                              "client_assertion") from error  # fmt: skip
+
+
+@then("every assertion has an algorithm that is offered")
+def offered_algorithm(exchanged: Exchanged) -> None:
+    for _, _, head, _ in exchanged.assertions():
+        offered = exchanged.now.visit.script.algorithms
+        if head.get("alg") not in offered:
+            raise CheckFailed("An assertion has another algorithm than is offered.",
+                              " or ".join(offered), str(head.get("alg")), "alg")  # fmt: skip
+
+
+@then("every assertion names the registered key")
+def names_key(exchanged: Exchanged) -> None:
+    for _, _, head, _ in exchanged.assertions():
+        if head.get("kid") != exchanged.run.key["kid"]:
+            raise CheckFailed("An assertion does not name its key.", "the kid that is registered",
+                              "another" if head.get("kid") else "none", "kid")  # fmt: skip
+
+
+@then("every assertion has the type JWT")
+def typed(exchanged: Exchanged) -> None:
+    for _, _, head, _ in exchanged.assertions():
+        if head.get("typ") != "JWT":
+            raise CheckFailed("An assertion does not say that it is a JWT.", "JWT",
+                              str(head.get("typ")), "typ")  # fmt: skip
+
+
+@then("every assertion is by the client and for the token endpoint")
+def by_and_for(exchanged: Exchanged) -> None:
+    for _, _, _, claims in exchanged.assertions():
+        asking.issuer_and_audience(claims, CLIENT_ID, exchanged.now.visit.token_url)
+
+
+@then("every assertion expires within five minutes")
+def expires_soon(exchanged: Exchanged) -> None:
+    for call, _, _, claims in exchanged.assertions():
+        asking.expiry(claims, call.exchange.started)
+
+
+@then("no assertion and no jti is sent twice")
+def used_once(exchanged: Exchanged) -> None:
+    found = list(exchanged.assertions())
+    asking.all_unlike((text for _, text, _, _ in found), "client_assertion")
+    asking.all_unlike((claims.get("jti") for _, _, _, claims in found), "jti")
+
+
+@then("tokens are renewed, and none is tried twice after its end")
+def renewed(exchanged: Exchanged) -> None:
+    polls = exchanged.calls("status")
+    refused = [c.header("Authorization") for c in polls if c.exchange.status == 401]
+    if len(refused) != len(set(refused)) or len(exchanged.calls("token")) < 3:
+        raise CheckFailed("A token that has ended is tried again.", "a new token",
+                          f"{len(refused)} refused polls", "Authorization")  # fmt: skip
+
+
+@then("every call for data carries its token as Bearer")
+def bearer(exchanged: Exchanged) -> None:
+    for call in exchanged.calls("match", *_DATA):
+        if not call.header("Authorization").lower().startswith("bearer "):
+            raise CheckFailed("A call does not carry its token as Bearer.",
+                              "Authorization: Bearer", f"none for {call.place}",
+                              "Authorization")  # fmt: skip
+
+
+@then("no address holds a token")
+def no_token_in_address(exchanged: Exchanged) -> None:
+    tokens = exchanged.now.visit.tokens
+    for call in exchanged.now.visit.calls:
+        query = urlsplit(call.exchange.url).query
+        if "access_token=" in query or any(token in call.exchange.url for token in tokens):
+            exchanged.looked.append(call.exchange)
+            raise CheckFailed("A token stands in an address.", "the header alone",
+                              "in the query", "URL")  # fmt: skip
+
+
+# Match
+
+
+@then("no data is asked for before the match")
+def match_first(exchanged: Exchanged) -> None:
+    exchanged.calls("match")
+    places = [c.place for c in exchanged.now.visit.calls]
+    early = [p for p in places[: places.index("match")] if p in _DATA]
+    if early:
+        raise CheckFailed("Data is asked for before the match.", "the match first",
+                          ", ".join(early), "order of calls")  # fmt: skip
+
+
+@then("no data is asked for")
+def no_data(exchanged: Exchanged) -> None:
+    exchanged.calls("match")
+    found = [c.place for c in exchanged.now.visit.calls if c.place in _DATA]
+    if found:
+        raise CheckFailed("Data is asked for without a match.", "nothing after the refusal",
+                          ", ".join(found), "order of calls")  # fmt: skip
+
+
+@then("the match request holds the parameters of HRex alone")
+def match_slices(exchanged: Exchanged) -> None:
+    exchanged.match()
+
+
+@then(parsers.parse('the match request holds "{name}"'))
+def match_holds(exchanged: Exchanged, name: str) -> None:
+    asking.part(exchanged.match(), name)
+
+
+@then("the parts of the match request name the MemberPatient")
+def match_references(exchanged: Exchanged) -> None:
+    asking.references_are_local(exchanged.match())
+
+
+@then("the MemberPatient has what HRex asks for")
+def match_patient(exchanged: Exchanged) -> None:
+    asking.is_demographics(asking.part(exchanged.match(), "MemberPatient"))
+
+
+@then("the coverages of the match request have what HRex asks for")
+def match_coverages(exchanged: Exchanged) -> None:
+    parts = exchanged.match()
+    for name in ("CoverageToMatch", "CoverageToLink"):
+        if name in parts:
+            asking.is_coverage(parts[name])
+
+
+_CONSENT = {
+    "the Consent has the form of HRex": asking.is_consent,
+    "the period of the Consent is whole": asking.consent_period_is_whole,
+    "the policy of the Consent is one of HRex": asking.consent_policy_is_known,
+    "the provision of the Consent holds nothing that HRex forbids": asking.consent_has_no_filters,
+    "the action of the Consent is to disclose": asking.consent_action_is_disclose,
+}
+
+
+@then(parsers.re("(?P<what>" + "|".join(_CONSENT) + ")$"))
+def consent(exchanged: Exchanged, what: str) -> None:
+    _CONSENT[what](asking.part(exchanged.match(), "Consent"))
+
+
+@then(parsers.re("the Consent names the (?P<role>discloser|recipient)$"))
+def consent_actor(exchanged: Exchanged, role: str) -> None:
+    party = PLAYED if role == "discloser" else ASKING
+    asking.consent_names(asking.part(exchanged.match(), "Consent"), role, party)
+
+
+# Export
+
+
+@then(parsers.re(r'(?:the|every) (?P<what>kick-off|poll|file request) has "(?P<value>[^"]+)" in '
+                 r'"(?P<name>[^"]+)"'))  # fmt: skip
+def call_header(exchanged: Exchanged, what: str, value: str, name: str) -> None:
+    place = {"kick-off": "kick-off", "poll": "status", "file request": "file"}[what]
+    for call in exchanged.calls(place):
+        if value not in call.header(name).lower():
+            raise CheckFailed(f"The {what} lacks a header, or has another value in it.", value,
+                              call.header(name) or "absent", name)  # fmt: skip
+
+
+@then("no poll comes sooner than the one before was told")
+def patient_polls(exchanged: Exchanged) -> None:
+    polls = [c.exchange for c in exchanged.calls("status")]
+    for before, after in itertools.pairwise(polls):
+        told = retry_after(before, _moment(before))
+        gap = after.started - before.started
+        if told is not None and gap + _SLACK_S < told:
+            raise CheckFailed("A poll comes sooner than it was told to.", f"{told:.1f} s later",
+                              f"{gap:.1f} s later", "Retry-After")  # fmt: skip
+
+
+@then("the status is not asked for again after the failure")
+def stops(exchanged: Exchanged) -> None:
+    polls = exchanged.calls("status")
+    if len(polls) > 1:
+        raise CheckFailed("An export that failed is asked for again.", "one poll",
+                          f"{len(polls)} polls", "status")  # fmt: skip
+
+
+@then("every file is asked for with a token")
+def files_with_token(exchanged: Exchanged) -> None:
+    bare = [c for c in exchanged.calls("file") if not c.header("Authorization")]
+    if bare:
+        raise CheckFailed("A guarded file is asked for without a token.", "Authorization",
+                          f"{len(bare)} without", "Authorization")  # fmt: skip
+
+
+@then("no file is asked for with a token")
+@then("no call to the other host carries a token")
+def no_token_leaks(exchanged: Exchanged) -> None:
+    visit = exchanged.now.visit
+    foreign = [c for c in exchanged.calls("file") if c.exchange.url.startswith(visit.file_host)]
+    leaked = [c for c in asking.some(foreign, "call to the other host")
+              if c.header("Authorization")]  # fmt: skip
+    if leaked:
+        raise CheckFailed("A token is sent to another host.", "no Authorization header",
+                          f"{len(leaked)} calls with one", "Authorization")  # fmt: skip
+
+
+@then("every file is asked for once")
+def files_once(exchanged: Exchanged) -> None:
+    urls = [c.exchange.url for c in exchanged.calls("file")]
+    wanted = {str(entry["url"]) for entry in exchanged.now.visit.manifest()["output"]}
+    if set(urls) != wanted:
+        raise CheckFailed("Not every file is asked for.", f"{len(wanted)} files",
+                          f"{len(set(urls))} files", "output")  # fmt: skip
+    asking.all_unlike(urls, "a file's address")
+
+
+@then("the export is deleted after the last file")
+def deleted(exchanged: Exchanged) -> None:
+    places = [c.place for c in exchanged.now.visit.calls]
+    exchanged.calls("file")
+    if "delete" not in places[len(places) - places[::-1].index("file") :]:
+        raise CheckFailed("A finished export is left with the other payer.", "DELETE of its status",
+                          "none", "delete")  # fmt: skip
+
+
+# What it believes
+
+
+@then("the record is received")
+def received(exchanged: Exchanged) -> None:
+    told, visit = exchanged.now.told, exchanged.now.visit
+    files = {str(entry["url"]) for entry in visit.manifest()["output"]}
+    fetched = [c.exchange for c in exchanged.calls("file") if c.exchange.status == 200]
+    missing = files - {e.url for e in fetched} if not visit.script.redirected_files else set()
+    if missing:
+        raise CheckFailed("Files of the export are not fetched.", f"{len(files)} files",
+                          f"{len(missing)} left", "output")  # fmt: skip
+    if told is None:
+        return
+    if not told.succeeded:
+        raise CheckFailed("The requesting payer gave up.", "a completed exchange",
+                          told.outcome or f"exit status {told.exit_status}",
+                          "the trigger's answer")  # fmt: skip
+    if told.resources and told.resources != visit.served:
+        raise CheckFailed("The requesting payer believes to have another record than it was sent.",
+                          _counts(visit.served), _counts(told.resources),
+                          "the trigger's answer")  # fmt: skip
+
+
+@then("the requesting payer does not claim to have a record")
+def claims_nothing(exchanged: Exchanged) -> None:
+    told = exchanged.now.told
+    if told is None:
+        raise CannotTell("What the requesting payer believes is told by a trigger alone.")
+    exchanged.looked += [c.exchange for c in exchanged.now.visit.calls[-3:]]
+    if told.succeeded:
+        raise CheckFailed("The requesting payer takes a failed exchange for a good one.",
+                          "an exchange that failed", told.outcome or "exit status 0",
+                          "the trigger's answer")  # fmt: skip
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "nothing"
+
+
+def _moment(exchange: Exchange) -> datetime:
+    return datetime.fromtimestamp(exchange.started, UTC)
