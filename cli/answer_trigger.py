@@ -113,3 +113,7 @@ def _local(patient: dict[str, Any]) -> dict[str, Any]:
 
 def _party(told: dict[str, Any]) -> PayerIdentity:
     return PayerIdentity(told["identifier"]["system"], told["identifier"]["value"], told["name"])
+
+
+if __name__ == "__main__":
+    answer_trigger()

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..reports.catalogue import catalogue
-from ..simulators.defects import DEFECTS
+from ..simulators.defects import DEFECTS, Defect
+from ..simulators.requesting_defects import REQUESTING_DEFECTS, RequestingDefect
 from ..steps.scenarios import scenarios_by_requirement
 
 _console = Console()
@@ -45,15 +46,19 @@ def requirements(actor: str | None, phase: str | None, *, as_json: bool) -> None
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="The rows as JSON.")
 def defects(*, as_json: bool) -> None:
-    """List the defects a simulated responding payer can be told to have."""
+    """List the defects a simulated payer can be told to have (Q...: a requesting one)."""
     if as_json:
         content = [
             {"id": d.id, "summary": d.summary, "violates": d.violates, "also": d.also}
-            for d in DEFECTS.values()
+            for d in _every_defect()
         ]
         click.echo(json.dumps(content, indent=1))
         return
     table = Table("id", "what is wrong", "violates")
-    for found in DEFECTS.values():
+    for found in _every_defect():
         table.add_row(found.id, found.summary, ", ".join(found.violates))
     _console.print(table)
+
+
+def _every_defect() -> list[Defect | RequestingDefect]:
+    return [*DEFECTS.values(), *REQUESTING_DEFECTS.values()]

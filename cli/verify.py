@@ -33,7 +33,7 @@ _STYLE = {"pass": "green", "fail": "bold red", "warn": "yellow", "error": "bold 
 _MODULES = "payer_exchange.steps"
 RESPONDING, REQUESTING = "responding-payer", "requesting-payer"
 # Our own requesting payer, as a command that makes one exchange.
-OWN_TRIGGER = f"{shlex.quote(sys.executable)} -m payer_exchange.cli answer-trigger"
+OWN_TRIGGER = f"{shlex.quote(sys.executable)} -m payer_exchange.cli.answer_trigger"
 
 
 @dataclass(frozen=True, slots=True)

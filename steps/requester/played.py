@@ -74,7 +74,9 @@ class Visit:
         self.calls: list[Call] = []
         self.tokens: dict[str, float] = {}
         self.lock = threading.Lock()
-        self._base, self._token = f"/{secrets.token_hex(5)}/r4", f"/{secrets.token_hex(5)}"
+        self._base = f"/{secrets.token_hex(5)}/r4"
+        below = self._base if script.relative_token_endpoint else ""
+        self._token = f"{below}/{secrets.token_hex(5)}"
         self._status, self._moved = f"/{secrets.token_hex(8)}", f"/{secrets.token_hex(8)}"
         self._waits = list(script.waiting)
         self._files: dict[str, tuple[str, bytes]] = {}
@@ -137,10 +139,8 @@ class Visit:
     # Discovery and tokens
 
     def _smart(self, _call: Call) -> Answer:
-        url = self._token.lstrip("/") if self.script.relative_token_endpoint else self.token_url
-        if self.script.relative_token_endpoint:
-            # Relative to the FHIR base (RFC 3986, 5.2): two folders up from it.
-            url = f"../../{url}"
+        relative = self._token.removeprefix(f"{self._base}/")
+        url = relative if self.script.relative_token_endpoint else self.token_url
         return _json({
             "token_endpoint": url,
             "grant_types_supported": ["client_credentials"],

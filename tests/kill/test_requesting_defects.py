@@ -1,0 +1,41 @@
+"""The meta-test for requesting payers: a defect turns its requirements red, and no other.
+
+The quick form plays only the scenarios of the requirements a defect names. With
+PAYER_EXCHANGE_KILL=full every scenario is played for every defect.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from payer_exchange.cli.verify import (
+    OWN_TRIGGER,
+    REQUESTING,
+    VerifyOptions,
+    pytest_arguments,
+    pytest_environment,
+)
+from payer_exchange.reports.results import Results
+from payer_exchange.reports.writing import read_results
+from payer_exchange.simulators.requesting_defects import REQUESTING_DEFECTS, RequestingDefect
+from payer_exchange.steps.killing import judge_apart, judge_kill
+
+FULL = os.environ.get("PAYER_EXCHANGE_KILL") == "full"
+
+
+def play(folder: Path, tags: str, trigger: str) -> Results:
+    """What the scenarios say of a requesting payer that is started by a command."""
+    options = VerifyOptions(tags=tags, report_dir=folder, role=REQUESTING, trigger=trigger)
+    judge_apart(pytest_arguments(options), pytest_environment(options))
+    return read_results(folder)
+
+
+@pytest.mark.parametrize("defect", REQUESTING_DEFECTS.values(), ids=lambda d: d.id)
+def test_a_defect_is_seen_and_no_other(defect: RequestingDefect, tmp_path: Path) -> None:
+    tags = "" if FULL else " or ".join(defect.violates)
+    results = play(tmp_path / "report", tags, f"{OWN_TRIGGER} --defect {defect.id}")
+    kill = judge_kill(defect.id, defect.violates, defect.also, results)
+    assert kill.missed == (), "requirements the defect names that did not go red"
+    assert kill.alarms == (), "requirements that went red though the defect does not name them"
