@@ -1,0 +1,132 @@
+"""The played payer: what is told when nobody calls, when the command is bad, and without one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+from payer_exchange.reference.settings import Settings
+from payer_exchange.steps.recorder import Recorder
+from payer_exchange.steps.requester import run as requester_run
+from payer_exchange.steps.requester.played import PlayedPayer
+from payer_exchange.steps.requester.run import RequesterRun
+from payer_exchange.steps.requester.script import SCRIPTS
+from payer_exchange.steps.requester.trigger import run_trigger
+from payer_exchange.steps.verdicts import CannotTell
+
+
+@pytest.fixture
+def make_run():
+    made = []
+
+    def make(**options):
+        made.append(RequesterRun(Settings(), Recorder(), **options))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.clean_up()
+
+
+def python(code):
+    return f"{sys.executable} -c '{code}'"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "outcome", "resources", "succeeded"),
+    [
+        ("pass", 0, "", {}, True),
+        ("raise SystemExit(4)", 4, "", {}, False),
+        ('print("{\\"outcome\\": \\"completed\\"}")', 0, "completed", {}, True),
+        ('print("{\\"outcome\\": \\"failed\\"}")', 0, "failed", {}, False),
+        ('print("first"); print("{\\"resources\\": {\\"Patient\\": 1, \\"x\\": \\"y\\"}}")', 0, "",
+         {"Patient": 1}, True),
+        ('print("[1]"); print("no JSON")', 0, "", {}, True),
+    ],
+)  # fmt: skip
+def test_what_a_trigger_tells(code, status, outcome, resources, succeeded):
+    told = run_trigger(python(code), {})
+    assert (told.exit_status, told.outcome, told.resources) == (status, outcome, resources)
+    assert told.succeeded is succeeded
+
+
+def test_a_command_that_is_not_there_is_told():
+    with pytest.raises(CannotTell, match="cannot be found"):
+        run_trigger("/no/such/command", {})
+
+
+def test_a_command_that_calls_nobody_is_told_once(make_run):
+    run = make_run(trigger=python("pass"))
+    for _ in range(2):
+        with pytest.raises(CannotTell, match="made no call"):
+            run.exchange("plain")
+
+
+def test_without_a_command_only_the_plain_exchange_can_be_awaited(make_run):
+    run = make_run(wait_s=0.1)
+    with pytest.raises(CannotTell, match="--trigger"):
+        run.exchange("gzip")
+    with pytest.raises(CannotTell, match="No call came"):
+        run.exchange("plain")
+
+
+def test_what_comes_without_a_command_is_kept(make_run, monkeypatch):
+    monkeypatch.setattr(requester_run, "_QUIET_S", 0.0)
+    run = make_run(wait_s=0.5)
+    begun = threading.Event()
+    begin = run._payer.begin
+
+    def begins(script):
+        visit = begin(script)
+        threading.Thread(target=ask, args=(visit,)).start()
+        begun.set()
+        return visit
+
+    def ask(visit):
+        urllib.request.urlopen(f"{visit.fhir_base}/metadata").read()
+
+    monkeypatch.setattr(run._payer, "begin", begins)
+    asked = run.exchange("plain")
+    assert begun.is_set()
+    assert [call.place for call in asked.visit.calls] == ["metadata"]
+    assert asked.told is None
+    assert len(run.recorder.exchanges) == 1
+
+
+def test_the_member_of_each_exchange_is_another_and_is_known_to_the_mask(make_run):
+    code = (
+        "import os, urllib.request as u;"
+        'u.urlopen(os.environ["PAYER_EXCHANGE_FHIR_BASE"] + "/metadata")'
+    )
+    run = make_run(trigger=python(code))
+    visits = [run.exchange(name).visit for name in ("plain", "gzip")]
+    assert len({visit.member.number for visit in visits}) == 2
+    assert len({visit.fhir_base for visit in visits}) == 2
+    told = json.dumps(run.members)
+    assert all(visit.member.number in told for visit in visits)
+
+
+def test_nothing_is_left_behind(make_run):
+    run = make_run(trigger=python("pass"))
+    folder = Path(run._folder.name)
+    assert folder.is_dir()
+    run.clean_up()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_a_payer_without_a_token_gives_nothing(name):
+    payer = PlayedPayer()
+    try:
+        visit = payer.begin(SCRIPTS[name])
+        for place in (f"Patient/{visit.member.patient_id}", "Patient/$member-match",
+                      f"Patient/{visit.member.patient_id}/$export"):  # fmt: skip
+            answer = visit.answer("GET", f"{visit.fhir_base}/{place}", {}, b"")
+            assert answer.status == 401
+            assert visit.member.family.encode() not in answer.body
+    finally:
+        payer.close()
