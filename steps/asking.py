@@ -123,6 +123,24 @@ def token_has(exchanged: Exchanged, name: str) -> None:
         asking.one_value(call.form, name)
 
 
+@then("the token request after the match names the member")
+def member_token(exchanged: Exchanged) -> None:
+    visit = exchanged.now.visit
+    places = [c.place for c in visit.calls]
+    exchanged.calls("match")
+    later = [c for c in visit.calls[places.index("match") :] if c.place == "token"]
+    names = (visit.member.patient_id, visit.member.number)
+    for call in asking.some(later, "token request after the match"):
+        exchanged.looked.append(call.exchange)
+        _, claims = asking.segments(asking.one_value(call.form, "client_assertion"))
+        # Whatever binds the token to the member counts: sub, an extension, a field, a scope.
+        told = f"{claims} {call.form}"
+        if not any(name in told for name in names):
+            raise CheckFailed("The token for data is not asked for in the name of the member.",
+                              "the MemberId in sub, an extension, a field or a scope",
+                              "nowhere", "sub")  # fmt: skip
+
+
 @then("no token request asks for scopes of a user or a patient")
 def system_scopes(exchanged: Exchanged) -> None:
     for call in exchanged.calls("token"):
@@ -244,6 +262,22 @@ def no_data(exchanged: Exchanged) -> None:
     if found:
         raise CheckFailed("Data is asked for without a match.", "nothing after the refusal",
                           ", ".join(found), "order of calls")  # fmt: skip
+
+
+@then("the Patient is searched for by the identifier of the match")
+def searched_by_identifier(exchanged: Exchanged) -> None:
+    given_back = exchanged.now.visit.member.identifier()
+    wanted = f"{given_back['system']}|{given_back['value']}"
+    found = [v for c in exchanged.calls("search") for v in c.query.get("identifier", [])]
+    if wanted not in found:
+        raise CheckFailed("The identifier of the match is not used as it was given.",
+                          "system and value of MemberIdentifier",
+                          f"{len(found)} other identifiers", "identifier")  # fmt: skip
+
+
+@then("the new coverage holds no element that HRex does not support")
+def link_is_lean(exchanged: Exchanged) -> None:
+    asking.is_lean(asking.part(exchanged.match(), "CoverageToLink"))
 
 
 @then("the match request holds the parameters of HRex alone")

@@ -32,6 +32,21 @@ Feature: Authorization of a requesting payer
     Given the exchange "plain"
     Then no token request asks for scopes of a user or a patient
 
+  @scope-11 @udap-scope-04
+  Scenario Outline: Another scope than was asked for is lived with (<name>)
+    Given the exchange "<name>"
+    Then the record is received
+
+    Examples:
+      | name           |
+      | narrower-scope |
+      | wider-scope    |
+
+  @pdex-201 @pdex-222 @conflict-member-token
+  Scenario: The token for data is asked for in the name of the member
+    Given the exchange "plain"
+    Then the token request after the match names the member
+
   @smart-tok-04
   Scenario: The assertion type is that of RFC 7523
     Given the exchange "plain"

@@ -17,6 +17,16 @@ Feature: Member match by a requesting payer
     Given the exchange "identifier-alone"
     Then the record is received
 
+  @hrex-mm-3
+  Scenario: The identifier of the match is used as it was given
+    Given the exchange "identifier-alone"
+    Then the Patient is searched for by the identifier of the match
+
+  @hrex-mm-5
+  Scenario: The new coverage holds what HRex has a payer support, and no more
+    Given the exchange "plain"
+    Then the new coverage holds no element that HRex does not support
+
   @hrex-prof-mm-in-slices
   Scenario: The match request holds the parameters of HRex
     Given the exchange "plain"

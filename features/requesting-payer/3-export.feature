@@ -101,6 +101,11 @@ Feature: Export by a requesting payer
     Given the exchange "plain"
     Then the export is deleted after the last file
 
+  @bulk-out-19
+  Scenario: Resources without meta are taken in
+    Given the exchange "without-meta"
+    Then the record is received
+
   @hrex-conf-6 @hrex-conf-7 @pdex-109
   Scenario: Unknown extensions and absent values are taken in
     Given the exchange "extensions"

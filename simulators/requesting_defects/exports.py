@@ -78,8 +78,10 @@ def token_follows() -> None:
     put(http, "_next_hop", next_hop)
 
 
-def _reading(ident: str, summary: str, refuses: Callable[[Exchange, bytes], bool],
-             *violates: str) -> None:  # fmt: skip
+def _reading(
+    ident: str, summary: str, refuses: Callable[[Exchange, bytes], bool], *violates: str,
+    also: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """Files that are refused when they are read."""
 
     def install() -> None:
@@ -96,7 +98,7 @@ def _reading(ident: str, summary: str, refuses: Callable[[Exchange, bytes], bool
 
         strict = put(HttpClient, "stream", stream)
 
-    defect(ident, summary, *violates)(install)
+    defect(ident, summary, *violates, also=also)(install)
 
 
 _reading("Q61", "A compressed file cannot be read",
@@ -121,3 +123,8 @@ def leaves_it() -> None:
         return Exchange("DELETE", self.absolute(url), {}, b"", 0.0, status=202)
 
     put(Target, "delete", delete)
+
+
+_reading("Q65", "A resource without meta is refused",
+        lambda _head, chunk: b'"meta"' not in chunk, "bulk-out-19",
+        also=RECEIVED)  # fmt: skip

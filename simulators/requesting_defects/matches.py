@@ -10,7 +10,7 @@ from ...reference.fhir import json
 from ...reference.http import Exchange
 from ...reference.requesting import exchange
 from ...reference.requesting.exchange import Matched
-from .registry import defect, sending
+from .registry import RECEIVED, defect, sending
 
 
 def _match(
@@ -132,3 +132,18 @@ _match("Q39", "The Consent is to collect",
        "hrex-prof-consent-action")  # fmt: skip
 _match("Q40", "The Consent has the payers the wrong way round", _provision(_swap_actors),
        "hrex-mm-1", "hrex-prof-consent-actors")  # fmt: skip
+
+
+@defect("Q23", "The Patient is searched for by another identifier", "hrex-mm-3",
+        also=RECEIVED)  # fmt: skip
+def another_identifier() -> None:
+    def change(sent: Exchange) -> None:
+        if "/Patient?identifier=" in sent.url:
+            sent.url = sent.url.partition("?")[0] + "?identifier=NEW-1"
+
+    sending(change)
+
+
+_match("Q41", "The new coverage tells what the member pays",
+       _change("CoverageToLink", costToBeneficiary=[{"valueMoney": {"value": 20}}]),
+       "hrex-mm-5")  # fmt: skip

@@ -139,3 +139,19 @@ def token_in_address() -> None:
             sent.url += f"?access_token={token}"
 
     sending(change)
+
+
+@defect("Q19", "Another scope than was asked for is refused", "scope-11", "udap-scope-04")
+def strict_scope() -> None:
+    def request_token(self: Target, form: Any, headers: Any = None) -> Exchange:
+        found: Exchange = strict(self, form, headers)
+        granted = self.read_json(found).get("scope") if found.status == 200 else form["scope"]
+        if granted != form["scope"]:
+            raise TargetError("Another scope was granted than was asked for.")
+        return found
+
+    strict = put(Target, "request_token", request_token)
+
+
+_form("Q24", "The token for data is the payer's own, not the member's", "pdex-201", "pdex-222",
+     patient=None)  # fmt: skip

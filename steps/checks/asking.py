@@ -148,6 +148,20 @@ def is_coverage(coverage: Mapping[str, Any]) -> None:
             "neither", "Coverage.identifier")  # fmt: skip
 
 
+# HRex Coverage: what is must-support, and what every resource may have.
+_SUPPORTED = frozenset({
+    "beneficiary", "class", "dependent", "identifier", "payor", "period", "policyHolder",
+    "relationship", "status", "subscriberId", "type", "resourceType", "id", "meta",
+})  # fmt: skip
+
+
+def is_lean(coverage: Mapping[str, Any]) -> None:
+    """A Coverage without elements beyond those that HRex has a payer support (mm-5)."""
+    odd = sorted(set(coverage) - _SUPPORTED)
+    _expect(not odd, "CoverageToLink holds more than HRex has a payer support.",
+            "must-support elements", ", ".join(odd), "CoverageToLink")  # fmt: skip
+
+
 def is_consent(consent: Mapping[str, Any]) -> None:
     """The fixed parts of an HRex Consent, with one performer, a source and a permit provision."""
     wanted = {

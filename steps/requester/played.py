@@ -165,7 +165,9 @@ class Visit:
     def _give_token(self, call: Call) -> Answer:
         token = secrets.token_urlsafe(24)
         self.tokens[token] = time.monotonic() + self.script.token_life_s
-        scope = " ".join(call.form.get("scope", []))
+        asked = " ".join(call.form.get("scope", []))
+        # The scope of the match is granted as it is: what is scripted is about data.
+        scope = self.script.granted if self.script.granted and "system/" in asked else asked
         extras = {"id_token": "x.y.z", "foo": [1]} if self.script.token_extras else {}
         return _json({"access_token": token, "token_type": "bearer", "scope": scope,
                       "expires_in": self.script.token_life_s, **extras},
@@ -241,13 +243,24 @@ class Visit:
     def _make_files(self) -> None:
         found = {} if self.script.empty else record(self.member)
         for kind, resources in found.items():
+            if kind not in self._granted_types():
+                continue
             if self.script.extensions:
                 resources = [_with_extensions(r) for r in resources]  # noqa: PLW2901
+            if self.script.without_meta:
+                resources = [{k: v for k, v in r.items() if k != "meta"}  # noqa: PLW2901
+                             for r in resources]  # fmt: skip
             parts = self.script.files_of_a_type if kind == "Observation" else 1
             for part in range(parts):
                 body = lines(resources[part::parts])
                 body = body.removesuffix(b"\n") if self.script.no_last_newline else body
                 self._files[f"/{secrets.token_hex(12)}"] = (kind, body)
+
+    def _granted_types(self) -> set[str]:
+        """The types that the scripted scope opens: all of them without one."""
+        granted = self.script.granted or "system/*.rs"
+        kinds = {s.partition("/")[2].partition(".")[0] for s in granted.split()}
+        return set(record(self.member)) if "*" in kinds else kinds
 
     @property
     def served(self) -> dict[str, int]:

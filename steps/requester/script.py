@@ -38,7 +38,6 @@ class Script:
     match_status: int = 200
     identifier_alone: bool = False
     waiting: tuple[Waiting, ...] = ()
-    kick_off_failures: int = 0
     requires_token: bool = True
     foreign_files: bool = False
     redirected_files: bool = False
@@ -51,7 +50,9 @@ class Script:
     empty: bool = False
     export_fails: bool = False
     extensions: bool = False
-    upper_case_headers: bool = False
+    without_meta: bool = False
+    granted: str = ""
+    """Another scope than was asked for."""
 
 
 # Each exchange that is asked for, by the name that a trigger is told.
@@ -76,6 +77,9 @@ SCRIPTS: dict[str, Script] = {
     "manifest-extras": Script(manifest_extras=True),
     "empty": Script(empty=True),
     "extensions": Script(extensions=True),
+    "without-meta": Script(without_meta=True),
+    "wider-scope": Script(granted="system/*.cruds"),
+    "narrower-scope": Script(granted="system/Patient.rs system/Observation.rs"),
 }
 
 
