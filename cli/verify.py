@@ -175,7 +175,7 @@ def run_scenarios(options: VerifyOptions) -> Results:
 
 
 def _command(options: VerifyOptions) -> list[str]:
-    return [sys.executable, "-m", "pytest", *pytest_arguments(options)]
+    return [sys.executable, "-m", "pytest", *pytest_arguments(options), "--scenario-events"]
 
 
 def pytest_arguments(options: VerifyOptions) -> list[str]:
@@ -188,7 +188,7 @@ def pytest_arguments(options: VerifyOptions) -> list[str]:
         *_target_options(options),
         *(["--pdex-version", options.pdex_version] if options.pdex_version else []),
         "--payer-report-dir", str(options.report_dir.resolve()),
-        "--scenario-tags", options.tags, "--scenario-events",
+        "--scenario-tags", options.tags,
         str(steps / "test_scenarios.py"), *options.pytest_options,
     ]  # fmt: skip
 
