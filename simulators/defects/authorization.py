@@ -53,7 +53,7 @@ def _accepts(
 
 _ASSERTION = ("smart-jwt-13", "smart-jwt-17")
 _accepts("R05", "A bad signature is accepted", "signature", "malformed",
-         requirements=_ASSERTION, also=("jwk-02",))  # fmt: skip
+         requirements=_ASSERTION, also=("jwk-02", "smart-rsp-09"))  # fmt: skip
 _accepts("R05-alg", "Any algorithm is accepted, and none", "alg", requirements=_ASSERTION,
          also=("jwk-02",))  # fmt: skip
 _accepts("R06", "An assertion is accepted twice", "jti-replayed", requirements=("smart-jwt-11",))
@@ -71,7 +71,7 @@ _accepts("R09", "An assertion of an unknown client is accepted", "client-unknown
 
 
 @defect("R09-sub", "An assertion with a foreign subject is accepted", *_ASSERTION,
-        also=("pdex-token-consent-recheck",))  # fmt: skip
+        also=("pdex-token-consent-recheck", "hrex-sec-20", "pdex-223"))  # fmt: skip
 def any_subject(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.bound_member
@@ -88,7 +88,7 @@ def any_subject(simulator: RespondingSimulator) -> None:
 _accepts("R09-client", "Another client id beside the assertion is accepted",
          "client-id-differs", requirements=("smart-jwt-12",))  # fmt: skip
 _accepts("R05-kid", "The key id is not looked at", "kid", "kid-missing",
-         requirements=("smart-jwt-06",))  # fmt: skip
+         requirements=("smart-jwt-06",), also=_ASSERTION)  # fmt: skip
 _accepts("R05-jku", "A foreign key URL is accepted", "jku", requirements=("smart-jwt-04",))
 _accepts("R05-crit", "An unknown critical header is accepted", "crit",
          requirements=("smart-jwt-18",))  # fmt: skip
