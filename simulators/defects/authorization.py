@@ -91,7 +91,7 @@ _accepts("R05-kid", "The key id is not looked at", "kid", "kid-missing",
          requirements=("smart-jwt-06",), also=_ASSERTION)  # fmt: skip
 _accepts("R05-jku", "A foreign key URL is accepted", "jku", requirements=("smart-jwt-04",))
 _accepts("R05-crit", "An unknown critical header is accepted", "crit",
-         requirements=("smart-jwt-18",))  # fmt: skip
+         requirements=("smart-jwt-18",), also=_ASSERTION)  # fmt: skip
 
 
 @defect("R05-der", "A signature in DER is accepted", "jwk-02")
