@@ -163,7 +163,7 @@ def any_grant_type(simulator: RespondingSimulator) -> None:
     _rewrite_form(simulator, "grant_type", "client_credentials")
 
 
-@defect("R04-twice", "A field sent twice is accepted", "smart-rsp-10")
+@defect("R04-twice", "A field sent twice is accepted", "smart-rsp-10", also=("smart-rsp-09",))
 def repeated_field(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token
@@ -251,6 +251,10 @@ def match_token_reads(simulator: RespondingSimulator) -> None:
     payer.access = access  # type: ignore[method-assign]
 
 
+# What cannot be told either where a granted scope is not told, or none is granted.
+_BULK_SCOPE = ("pdex-scope-bulk", "pdex-scope-bulk-210", "scope-19")
+
+
 def _token_defect(
     ident: str, words: str, *requirements: str, also: tuple[str, ...] = (), **values: Any
 ) -> None:
@@ -264,7 +268,8 @@ _token_defect("BSA-life", "The token's life is told as text", "smart-rsp-03", "s
               expires_in="300 seconds")  # fmt: skip
 _token_defect("BSA-long", "The token lives for an hour", "smart-rsp-04", also=("intro-02",),
               expires_in=3600)  # fmt: skip
-_token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", "scope-04", scope="")
+_token_defect("BSA-scope", "The granted scope is not told", "smart-rsp-05", "scope-04",
+              also=_BULK_SCOPE, scope="")  # fmt: skip
 _token_defect("BSA-refresh", "A refresh token comes along", "smart-rsp-07", refresh_token="r")  # noqa: S106
 
 
@@ -276,7 +281,7 @@ def cacheable_token(simulator: RespondingSimulator) -> None:
 @defect("BSA-none", "A good assertion is refused", "smart-rsp-01", "pdex-189",
         "smart-jwt-15",
         "cms0057-authenticate", "smart-jwt-19", "smart-jwt-05", "pdex-scope-single",
-        also=("scope-04", "scope-07"))  # fmt: skip
+        also=("scope-04", "scope-07", *_BULK_SCOPE))  # fmt: skip
 def refuses_all(simulator: RespondingSimulator) -> None:
     def by_assertion(_assertion: str, _client_id: str) -> Any:
         raise authorization.invalid_client("defect")
@@ -287,7 +292,8 @@ def refuses_all(simulator: RespondingSimulator) -> None:
 @defect("R11-all", "Every registered scope is granted", "scope-07",
         also=("scope-04", "scope-08", "scope-13", "scope-16", "pdex-217",
               "pdex-token-membermatch-only", "bulk-kickoff-18", "bulk-p2p-03", "pdex-187",
-              "pdex-188"))  # fmt: skip
+              "pdex-188", "pdex-scope-bulk", "pdex-scope-bulk-210", "pdex-scope-group",
+              "scope-18"))  # fmt: skip
 def grants_all(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.token
