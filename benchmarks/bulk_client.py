@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 
 from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.http import HttpClient
-from payer_exchange.reference.secret import Secret
+from payer_exchange.reference.secret import Secret, SecretKey
 from payer_exchange.reference.settings import read_settings
 from payer_exchange.reference.target import AccessToken, Credentials, Target
 
@@ -282,7 +282,7 @@ def from_config(config: Path, asked: Asked) -> Asked:
     auth = settings.target.auth
     key = json.loads(settings.path(str(auth.private_key)).read_bytes())
     asked.url = asked.url or settings.target.fhir_base
-    asked.credentials = Credentials(auth.client_id, key)
+    asked.credentials = Credentials(auth.client_id, SecretKey(key))
     return asked
 
 
@@ -344,7 +344,9 @@ def main() -> int:
     given = _options()
     asked = Asked(given.url, given.operation, None, given.scope, given.token_url, given.pid)
     if given.key:
-        asked.credentials = Credentials(given.client_id, json.loads(given.key.read_bytes()))
+        asked.credentials = Credentials(
+            given.client_id, SecretKey(json.loads(given.key.read_bytes()))
+        )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         if given.serve:

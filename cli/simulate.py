@@ -290,8 +290,8 @@ def _tell_requester(running: RunningRequester, config_out: Path | None) -> None:
             json.write(
                 {
                     "fhir_base": running.fhir_base,
-                    "operator_token": settings.operator_token,
-                    "admin_token": settings.admin_token,
+                    "operator_token": settings.operator_token.reveal(),
+                    "admin_token": settings.admin_token.reveal(),
                 }
             )
         )

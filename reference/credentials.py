@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from .secret import NO_SECRET, Secret, SecretKey
 from .settings import AuthSettings, Settings
 from .trust.keys import read_private
 from .trust.udap.identity import UdapIdentity, read_identity
@@ -18,9 +17,9 @@ class Credentials:
     """How a client authenticates: private JWK, UDAP certificate, secret, or a ready token."""
 
     client_id: str = ""
-    jwk: Mapping[str, Any] | None = field(default=None, repr=False)
-    secret: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    jwk: SecretKey | None = None
+    secret: Secret = NO_SECRET
+    token: Secret = NO_SECRET
     by_certificate: bool = False
     """By mutual TLS: the connection's certificate is the proof (RFC 8705, 2)."""
     udap: UdapIdentity | None = field(default=None, repr=False)
@@ -37,7 +36,8 @@ def credentials(settings: Settings, auth: AuthSettings | None = None) -> Credent
     key = auth.private_key
     jwk = None
     if key:
-        jwk = json.loads(key) if key.lstrip().startswith("{") else read_private(settings.path(key))
+        text = key.lstrip().startswith("{")
+        jwk = SecretKey(json.loads(key) if text else read_private(settings.path(key)))
     return Credentials(
         auth.client_id, jwk, _secret(settings, auth.client_secret), _secret(settings, auth.token),
         by_certificate=auth.method == "mtls",
@@ -67,10 +67,11 @@ def udap_identity(settings: Settings, uri: str = "") -> UdapIdentity | None:
     )
 
 
-def _secret(settings: Settings, value: str) -> str:
+def _secret(settings: Settings, value: str) -> Secret:
     """A secret: the content of a file beside the settings when one has that name."""
     path = settings.path(value) if value else None
-    return path.read_text(encoding="utf-8").strip() if path and _is_file(path) else value
+    read = path.read_text(encoding="utf-8").strip() if path and _is_file(path) else value
+    return Secret(read)
 
 
 def _is_file(path: Path) -> bool:

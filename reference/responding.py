@@ -5,7 +5,6 @@ A simulated payer puts HTTP around it; the judge never imports it.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
@@ -48,6 +47,7 @@ from .reach import Reach
 from .registration.clients import ClientRegistry
 from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
 from .schedule import EASTERN, Clocks
+from .secret import Secret, new_token
 from .store.repository import Repository
 from .tls import Tls
 from .trust.assertions import ReplayStore
@@ -121,7 +121,7 @@ class RespondingSettings:
     """
     udap: UdapSettings | None = None
     """UDAP beside SMART: communities, certificates and the registration endpoint; None: none."""
-    admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    admin_token: Secret = field(default_factory=new_token)
     """The bearer token of the admin API."""
 
     def egress(self) -> EgressRules:

@@ -67,7 +67,7 @@ class AuthSettings:
     """smart-backend-services, udap, client-secret-basic or bearer."""
     client_id: str = ""
     """The id the target registered."""
-    private_key: str = ""
+    private_key: str = field(default="", repr=False)
     """A private JWK: a path beside this file, or { env = "NAME" }."""
     client_secret: str = field(default="", repr=False)
     """For client-secret-basic: { env = "NAME" } or a path beside this file."""
@@ -292,5 +292,10 @@ def _described(section: Any, prefix: str) -> Any:
             yield from _described(value, f"{prefix}{f.name}.")
         elif f.name != "folder":
             default = "" if f.default is MISSING else str(f.default)
-            shown = "********" if value and not f.repr else str(value)
-            yield f"{prefix}{f.name}", shown, default
+            yield f"{prefix}{f.name}", _shown(f.name, value, secret=not f.repr), default
+
+
+def _shown(name: str, value: Any, *, secret: bool) -> str:
+    # A key is mostly told by its file, which may be seen; from the environment it is the key.
+    path = name == "private_key" and not value.lstrip().startswith("{")
+    return "********" if value and secret and not path else str(value)

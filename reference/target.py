@@ -162,7 +162,7 @@ class Target:
 
     def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
         if self.credentials.token:
-            return AccessToken(Secret(self.credentials.token), scope, float("inf"))
+            return AccessToken(self.credentials.token, scope, float("inf"))
         exchange = self._ask_token(scope, member, binding)
         if self.udap and self.udap.may_renew(exchange):
             # The payer has forgotten the registration, or cancelled it: made anew, once.
@@ -201,7 +201,8 @@ class Target:
         return self.request_token(form, headers)
 
     def _basic(self) -> str:
-        pair = f"{quote(self.credentials.client_id, '')}:{quote(self.credentials.secret, '')}"
+        secret = self.credentials.secret.reveal()
+        pair = f"{quote(self.credentials.client_id, '')}:{quote(secret, '')}"
         return "Basic " + base64.b64encode(pair.encode()).decode()
 
     # FHIR

@@ -25,6 +25,7 @@ from ..reference.parties import PayerIdentity
 from ..reference.population import Population
 from ..reference.registration.clients import Client
 from ..reference.responding import RespondingPayer, RespondingSettings
+from ..reference.secret import Secret, SecretKey
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.tls import Tls
 from ..reference.trust import keys
@@ -111,8 +112,8 @@ class FilledResponder:
 
     payer: RespondingPayer
     simulator: RespondingSimulator
-    client_key: dict[str, Any]
-    other_key: dict[str, Any]
+    client_key: SecretKey
+    other_key: SecretKey
     filled: Filled
     population: Population | None
     tls: TlsKit | None = None
@@ -136,9 +137,9 @@ class FilledResponder:
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         key = file.parent / _key_file(CLIENT_ID)
-        _write_secret(key, json.dumps(self.client_key))
+        _write_secret(key, json.dumps(self.client_key.reveal()))
         other = file.parent / _key_file(OTHER_CLIENT_ID)
-        _write_secret(other, json.dumps(self.other_key))
+        _write_secret(other, json.dumps(self.other_key.reveal()))
         members = file.parent / "members.json"
         members.write_text(json.dumps(self.truth()), encoding="utf-8")
         file.write_text(_TOML.format(
@@ -158,7 +159,7 @@ class FilledResponder:
         python = sys.executable.replace("\\", "/")
         trust = f" --authorities {self.tls.client.authorities}" if self.tls else ""
         root = self.fhir_base.removesuffix("/fhir")
-        token = self.payer.settings.admin_token
+        token = self.payer.settings.admin_token.reveal()
         return f"{python} -m payer_exchange.cli admin{trust} --url {root} --token {token}"
 
     def truth(self) -> dict[str, Any]:
@@ -321,7 +322,7 @@ def _payer(
         if options.database
         else open_data_dir(data_dir, "responding-payer")
     )
-    own_token: dict[str, Any] = {"admin_token": admin_token} if admin_token else {}
+    own_token: dict[str, Any] = {"admin_token": Secret(admin_token)} if admin_token else {}
     settings = RespondingSettings(
         fhir_base=f"{root}{INTERNAL_ROOT}",
         token_url=f"{root}{INTERNAL_TOKEN}",
@@ -388,7 +389,7 @@ def _fill(
 
 def _register(
     payer: RespondingPayer, data_dir: Path, client_id: str, identity: PayerIdentity
-) -> dict[str, Any]:
+) -> SecretKey:
     """Register a requesting payer with a key that lasts as long as the data folder."""
     kept = data_dir / _key_file(client_id)
     if kept.is_file():
@@ -409,7 +410,7 @@ def _register(
         )
     )
     payer.audit.record("registration", "client", "approved", client=client_id)
-    return key
+    return SecretKey(key)
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -54,7 +54,7 @@ def serve(
     found = open_responder(options, root, data_dir, progress=progress)
     found.tls = kit
     ready(found)
-    _tell_workers(options, root, data_dir, found.payer.settings.admin_token)
+    _tell_workers(options, root, data_dir, found.payer.settings.admin_token.reveal())
     found.close()
     Granian(
         f"{__name__}:application",

@@ -20,6 +20,7 @@ from ..reference.opt_in import event_from_json
 from ..reference.parties import PayerIdentity
 from ..reference.registration.servers import Registered, Server
 from ..reference.requesting import RequestingPayer
+from ..reference.secret import Secret
 from ..reference.store.repository import Row
 from ..reference.trust.keys import public_set
 from .answers import (
@@ -278,11 +279,11 @@ def _finish(response: Response) -> Response:
     return response
 
 
-def _bears(*tokens: str) -> bool:
+def _bears(*tokens: Secret) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     given = token.strip().encode()
     return scheme.lower() == "bearer" and any(
-        hmac.compare_digest(given, expected.encode()) for expected in tokens
+        hmac.compare_digest(given, expected.reveal().encode()) for expected in tokens
     )
 
 

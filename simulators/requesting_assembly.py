@@ -151,7 +151,7 @@ def _proof(responder: RunningResponder, auth: str) -> dict[str, Any]:
         return {"client_id": CLIENT_ID, "auth_method": "tls_client_auth"}
     if auth == "udap" and responder.udap:
         return {"auth_method": "udap", "udap": to_pem(responder.udap.identity)}
-    return {"client_id": CLIENT_ID, "key": responder.client_key}
+    return {"client_id": CLIENT_ID, "key": responder.client_key.reveal()}
 
 
 def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +174,8 @@ def registration_from(settings: Settings, responding: Mapping[str, Any]) -> dict
         "organization": {**identifier, "name": responding.get("name", "")},
         **({"auth_method": "udap", "udap": to_pem(found.udap)} if found.udap else
            {"auth_method": "tls_client_auth"} if found.by_certificate else
-           {"key": found.jwk} if found.jwk else
-           {"auth_method": "client_secret_basic", "secret": found.secret}),
+           {"key": found.jwk.reveal()} if found.jwk else
+           {"auth_method": "client_secret_basic", "secret": found.secret.reveal()}),
     }  # fmt: skip
     return {"servers": [server]}
 

@@ -71,7 +71,7 @@ class _AdminApi:
         return json_answer({"reason": reason})
 
     def _check_token(self) -> None:
-        expected = f"Bearer {self._payer.settings.admin_token}".encode()
+        expected = f"Bearer {self._payer.settings.admin_token.reveal()}".encode()
         if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected):
             raise BadRequest("The admin API needs its own token.", status=401, code="login")
 

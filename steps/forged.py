@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -35,7 +36,7 @@ def cut_off(target: Target) -> str:
 
 def by_another_key(target: Target) -> str:
     """An assertion signed by a key of the same kind that claims to be the registered one."""
-    own = target.credentials.jwk or {}
+    own: Mapping[str, Any] = target.credentials.jwk or {}
     other = {**keys.generate(keys.algorithm_of(own) or "ES384"), "kid": own.get("kid")}
     return client_assertion(
         target.credentials.client_id, target.token_url(), other, target.clock.now()
@@ -68,7 +69,7 @@ def by_a_smaller_curve(target: Target) -> str:
         "exp": issued + LIFETIME_S,
         "jti": uuid.uuid4().hex,
     }
-    kid = (target.credentials.jwk or {}).get("kid")
+    kid = target.credentials.jwk["kid"] if target.credentials.jwk else None
     key = ec.generate_private_key(ec.SECP256R1())
     return jwt.encode(claims, key, algorithm="ES256", headers={"typ": "JWT", "kid": kid})
 

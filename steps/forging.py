@@ -88,7 +88,7 @@ def _public_jwk(target: Target) -> bytes:
 
 def _other_algorithm(target: Target) -> str:
     """Signed by a key of the other kind, under the key id of the registered one."""
-    own = target.credentials.jwk or {}
+    own: Mapping[str, Any] = target.credentials.jwk or {}
     other = "RS384" if keys.algorithm_of(own) == "ES384" else "ES384"
     return _signed_by(target, {**keys.generate(other), "kid": own.get("kid")})
 
@@ -112,14 +112,14 @@ def _certificate_inside(target: Target) -> str:
     forger = keys.generate()
     key = keys.key_object(forger).public_key()
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    kid = (target.credentials.jwk or {}).get("kid")
+    kid = target.credentials.jwk["kid"] if target.credentials.jwk else None
     return _signed_by(target, forger, {"x5c": [base64.b64encode(der).decode()], "kid": kid})
 
 
 def _list_of_issuers(target: Target) -> str:
     """Signed by the registered key over claims that the signing library itself would refuse."""
     header, payload, _ = target.assertion().split(".")
-    own = target.credentials.jwk or {}
+    own: Mapping[str, Any] = target.credentials.jwk or {}
     claims = {**json.loads(decoded(payload)), "iss": [target.credentials.client_id, "somebody"]}
     return jwt.api_jws.encode(json.dumps(claims).encode(), keys.key_object(own),
                               keys.algorithm_of(own), json.loads(decoded(header)))  # fmt: skip

@@ -17,6 +17,7 @@ from ..fhir import json
 from ..fhir.hrex import MEMBER_MATCH
 from ..fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
 from ..parties import PayerIdentity
+from ..secret import Secret, SecretKey
 from ..trust.keys import algorithm_of, read_private
 from ..trust.udap.identity import from_pem
 from .clients import Client, ClientRegistry, client_from_json
@@ -92,10 +93,11 @@ class Server:
         if self.auth_method == "udap":
             return Credentials(self.client_id, udap=from_pem(self.udap or {}))
         if self.auth_method == "client_secret_basic":
-            return Credentials(self.client_id, secret=self.secret)
+            return Credentials(self.client_id, secret=Secret(self.secret))
         if self.auth_method == "tls_client_auth":
             return Credentials(self.client_id, by_certificate=True)
-        return Credentials(self.client_id, jwk=self.key or read_private(Path(self.key_file)))
+        key = SecretKey(self.key or read_private(Path(self.key_file)))
+        return Credentials(self.client_id, jwk=key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,11 +16,8 @@ from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
 from ..registration.servers import BULK_EXPORT_METHODS, EXPORT_METHODS, Server
 from ..schedule import EASTERN
+from ..secret import Secret, new_token
 from ..tls import Tls
-
-
-def _token() -> str:
-    return secrets.token_urlsafe(24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +64,9 @@ class RequestingSettings:
     """For tests alone: source payers on this machine, and plain http to them."""
     time_zone: str = EASTERN
     """Where this payer's days begin and end: an IANA name."""
-    admin_token: str = field(default_factory=_token, repr=False)
+    admin_token: Secret = field(default_factory=new_token)
     """The bearer token of the admin API."""
-    operator_token: str = field(default_factory=_token, repr=False)
+    operator_token: Secret = field(default_factory=new_token)
     """The bearer token of the FHIR API."""
 
     def client(self, server: Server, observer: Callable[[Exchange], None] | None) -> HttpClient:

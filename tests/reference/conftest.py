@@ -101,7 +101,7 @@ class World:
             "issuer": self.issuer,
             "fhir_base": self.responder.fhir_base,
             "client_id": CLIENT_ID,
-            "key": self.responder.client_key,
+            "key": self.responder.client_key.reveal(),
             "organization": {
                 "system": RESPONDING.system,
                 "value": RESPONDING.value,

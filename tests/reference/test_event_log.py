@@ -8,11 +8,14 @@ import json
 import logging
 import pickle
 
+import orjson
 import pytest
+from payer_exchange.reference.credentials import Credentials
 from payer_exchange.reference.errors import SettingsError
 from payer_exchange.reference.event_log import EventFormatter, log_to, tell
 from payer_exchange.reference.http import Exchange
-from payer_exchange.reference.secret import SHOWN, Secret
+from payer_exchange.reference.secret import SHOWN, Secret, SecretKey
+from payer_exchange.reference.settings import described, read_settings
 from payer_exchange.reference.target import AccessToken
 
 WORDS = "s3cret-of-Ada-Alderwick"
@@ -81,6 +84,29 @@ def test_a_secret_is_written_by_nothing():
     for write in (pickle.dumps, json.dumps, copy.deepcopy):
         with pytest.raises(TypeError):
             write(secret)
+
+
+def test_a_private_key_shows_as_stars_and_is_written_by_nothing():
+    key = SecretKey({"kty": "EC", "kid": "k", "d": WORDS})
+    held = Credentials("client", key, Secret(WORDS), Secret(WORDS))
+    for shown in (repr(key), str(key), f"{key}", f"{key:>40}", repr([key]), repr(held), str(held)):
+        assert WORDS not in shown
+    for write in (pickle.dumps, json.dumps, orjson.dumps, copy.deepcopy):
+        with pytest.raises(TypeError):
+            write(key)
+        with pytest.raises(TypeError):
+            write(held)
+    assert key["d"] == key.reveal()["d"] == WORDS
+
+
+def test_a_key_from_the_environment_is_not_told_by_the_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("KEY", json.dumps({"d": WORDS}))
+    file = tmp_path / "payer-exchange.toml"
+    for given, told in (('{ env = "KEY" }', SHOWN), ('"client.jwk.json"', "client.jwk.json")):
+        file.write_text(f"[target.auth]\nprivate_key = {given}\n")
+        settings = read_settings(file)
+        assert WORDS not in repr(settings)
+        assert dict(row[:2] for row in described(settings))["target.auth.private_key"] == told
 
 
 def test_secrets_are_compared_by_what_they_are():

@@ -198,7 +198,7 @@ def test_a_wrong_server_names_its_field(world, change, named):
 
 def test_the_private_key_may_lie_in_a_file(world, tmp_path):
     file = tmp_path / "key.json"
-    file.write_bytes(json.write(world.responder.client_key))
+    file.write_bytes(json.write(world.responder.client_key.reveal()))
     content = world.server(key_file=str(file))
     del content["key"]
     world.payer.register({"servers": [content]})

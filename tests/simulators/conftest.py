@@ -138,7 +138,9 @@ class Node:
         )
 
     def admin(self, method, path, body=None):
-        return self.call(method, f"/admin/{path}", body, token=self.payer.settings.admin_token)
+        return self.call(
+            method, f"/admin/{path}", body, token=self.payer.settings.admin_token.reveal()
+        )
 
     def finish_exports(self):
         """Return when every export that was started has ended."""

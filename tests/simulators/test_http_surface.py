@@ -45,7 +45,7 @@ def responding(make_node):
     known = {"ident": member, "job_id": job, "name": file["url"].rsplit("/", 1)[-1],
              "kind": "Observation", "patient": member}  # fmt: skip
     token = caller.token(f"system/*.rs {MEMBER_MATCH} {BULK_MEMBER_MATCH}")
-    return node.app, known, (token, node.payer.settings.admin_token, "")
+    return node.app, known, (token, node.payer.settings.admin_token.reveal(), "")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def requesting(tmp_path_factory):
     yield (
         RequestingSimulator(payer).app,
         {"kind": "Task"},
-        (told.operator_token, told.admin_token, ""),
+        (told.operator_token.reveal(), told.admin_token.reveal(), ""),
     )
     payer.close()
 

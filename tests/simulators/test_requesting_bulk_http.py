@@ -59,7 +59,7 @@ class Api:
         return found
 
     def call(self, method, path, body=None, token=None):
-        token = token or self.payer.settings.operator_token
+        token = token or self.payer.settings.operator_token.reveal()
         return self.client.open(path, method=method, content_type=FHIR,
                                 data=json.dumps(body) if body is not None else None,
                                 headers={"Authorization": f"Bearer {token}"})  # fmt: skip
@@ -99,9 +99,9 @@ def test_the_admin_api_tells_what_a_batch_came_to(api):
     batch = api.call("POST", OPERATION, asked(*api.members())).get_json()["id"]
     api.payer.wait(batch, 20)
     assert api.call("GET", f"/admin/batches/{batch}").status_code == 401
-    told = api.call("GET", f"/admin/batches/{batch}", token=api.payer.settings.admin_token)
+    told = api.call("GET", f"/admin/batches/{batch}", token=api.payer.settings.admin_token.reveal())
     assert told.get_json()["outcomes"]["failed"] == 2
-    unknown = api.call("GET", "/admin/batches/none", token=api.payer.settings.admin_token)
+    unknown = api.call("GET", "/admin/batches/none", token=api.payer.settings.admin_token.reveal())
     assert unknown.status_code == 404
 
 

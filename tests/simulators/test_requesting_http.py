@@ -56,8 +56,8 @@ class Api:
 
     def call(self, method, path, body=None, token="operator", content_type=FHIR, **kwargs):
         known = {
-            "operator": self.payer.settings.operator_token,
-            "admin": self.payer.settings.admin_token,
+            "operator": self.payer.settings.operator_token.reveal(),
+            "admin": self.payer.settings.admin_token.reveal(),
         }
         headers = {"Authorization": f"Bearer {known.get(token, token)}"} if token else {}
         data = json.dumps(body) if isinstance(body, dict | list) else body

@@ -412,7 +412,7 @@ def test_file_admin_api_and_command_line_register_alike(new_node, tmp_path):
     file.write_text(json.dumps({"clients": [{**wanted, "client_id": "cli"}]}), encoding="utf-8")
     done = CliRunner().invoke(
         admin_command,
-        ["--url", node.running.server.url, "--token", node.payer.settings.admin_token,
+        ["--url", node.running.server.url, "--token", node.payer.settings.admin_token.reveal(),
          "register", str(file)],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
