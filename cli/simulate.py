@@ -115,6 +115,11 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Choice(["off", "optional", "required"]),
     help="Whether clients show certificates; discovery never needs one.",
 )
+@click.option(
+    "--limits",
+    type=click.Path(path_type=Path),
+    help="A TOML file of how much it bears of a client before it has to wait.",
+)
 @click.option("--envelope", is_flag=True, help="A bulk match answers with Parameters as well.")
 @click.option(
     "--workers-only",
@@ -132,7 +137,7 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def responding_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, config_out: Path | None,
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
-    data_scope: Path | None, strategy: str, database: str, server: str,
+    data_scope: Path | None, strategy: str, database: str, server: str, limits: Path | None,
     pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
     udap: bool, tls: str | None, tls_certificate: str, tls_key: str, client_ca: str,
     client_certificates: str | None,
@@ -140,10 +145,11 @@ def responding_payer(
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
         host=host, port=port, public_url=public_url, data_dir=data_dir, members=members,
-        seed=seed, load=paths, defects=defects, scope=data_scope, strategy=strategy,
-        database=database, pdex_version=pdex_version, single_member=offers != "bulk",
-        bulk=offers != "single", parameters_envelope=envelope, udap=udap,
-        tls=tls or "", tls_certificate=tls_certificate, tls_key=tls_key, client_ca=client_ca,
+        seed=seed, load=paths, defects=defects, scope=data_scope, limits=limits,
+        strategy=strategy, database=database, pdex_version=pdex_version,
+        single_member=offers != "bulk", bulk=offers != "single",
+        parameters_envelope=envelope, udap=udap, tls=tls or "",
+        tls_certificate=tls_certificate, tls_key=tls_key, client_ca=client_ca,
         client_certificates=client_certificates or "",
     )  # fmt: skip
     if workers_only:

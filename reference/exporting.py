@@ -21,12 +21,12 @@ from .export.release import Releases
 from .export.request import ExportRequest, read_export_request
 from .fhir.outcome import issue
 from .fhir.pdex import NEWEST, PAYER_TO_PAYER
+from .limits import Limits
 from .matches import Matches
 from .retrieval import NOT_FOUND, Access, require_scope
 from .trust.scopes import readable_types
 from .trust.tokens import Grant
 
-MAX_RUNNING_JOBS = 20
 _CAP_YEARS = 5
 Pairs = Sequence[tuple[str, str]]
 
@@ -62,6 +62,7 @@ class Exports:
         groups: MatchGroups,
         clock: Clock,
         version: str = NEWEST,
+        limits: Limits | None = None,
     ) -> None:
         self.jobs = jobs
         self._releases = releases
@@ -69,6 +70,7 @@ class Exports:
         self._matches = matches
         self._groups = groups
         self._clock = clock
+        self._most = (limits or Limits()).running_jobs
         self.version = version
 
     def kick_off(
@@ -193,7 +195,7 @@ class Exports:
 
     def check_room(self, client_id: str) -> None:
         """Raise BadRequest 429 when too many jobs of a client run."""
-        if self.jobs.running(client_id) >= MAX_RUNNING_JOBS:
+        if self._most and self.jobs.running(client_id) >= self._most:
             raise BadRequest("Too many exports run for you. Wait for one to end.", status=429,
                              code="throttled", headers={"Retry-After": "5"})  # fmt: skip
 

@@ -1,16 +1,22 @@
-"""What a responding payer bears of failures before it asks a client to wait."""
+"""What a responding payer bears of a client before it asks it to wait."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits on guessing; 0 switches one off.
+    """The limits on guessing and on running jobs; 0 switches one off.
 
-    They are made for strangers who try without end. A conformance run, which has some thirty bad
-    assertions, and a batch of ten thousand members that has strangers in it, stay far below.
+    Those on guessing are made for strangers who try without end. A conformance run, which has some
+    thirty bad assertions, and a batch of ten thousand members that has strangers in it, stay far
+    below.
     """
 
     failed_authentications: int = 100
@@ -23,3 +29,29 @@ class Limits:
     """The same within a day."""
     failed_matches_an_hour: int = 10_000
     """Persons whom a client asks for in vain within an hour."""
+    running_jobs: int = 20
+    """Bulk matches and exports of one client that run or wait at the same time."""
+
+
+def read_limits(path: Path) -> Limits:
+    """The limits in a TOML file, the others as they are; raises SettingsError naming file and key.
+
+    The file names single fields of `Limits`; each is a whole number from 0.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The limits {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The limits {path} are not TOML: {error}.") from error
+    known = [f.name for f in fields(Limits)]
+    for key, value in content.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise SettingsError(
+                f"{path}: there is no limit {key}.{hint} It has {', '.join(known)}."
+            )
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise SettingsError(f"{path}: {key} must be a whole number from 0.")
+    return Limits(**content)

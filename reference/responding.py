@@ -103,7 +103,7 @@ class RespondingSettings:
     Off unless said: PDex has CoverageToLink as an option (pdex-145), HRex as a payer's duty.
     """
     limits: Limits = field(default_factory=Limits)
-    """How often a client may fail to authenticate or to find a member."""
+    """How often a client may fail to authenticate or to find a member, and its running jobs."""
     most_members: int = 10_000
     """How many members one bulk match may hold."""
     jwks_ports: tuple[int, ...] = ()
@@ -199,8 +199,9 @@ class RespondingPayer:
             elsewhere=offers(engine),
         )
         self.exports = Exports(
-            self.jobs, self.releases, self.matches, self.groups, self.clock, settings.pdex_version
-        )
+            self.jobs, self.releases, self.matches, self.groups, self.clock, settings.pdex_version,
+            settings.limits,
+        )  # fmt: skip
 
     def access(self, grant: Grant) -> Access:
         """What a token opens now: consent is asked again at every request (pdex-156)."""

@@ -31,6 +31,9 @@ MAX_WAIT_S = 300.0
 # Small exports are done by then, so that most clients poll once.
 _FIRST_WAIT_S = 0.1
 _RENEW_BEFORE_S = 60.0
+# Transient refusals: asked to wait, or out of service for a while (RFC 6585, 4; RFC 9110, 15.6.4).
+_BUSY = (429, 503)
+BUSY_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Target:
         self.clock = clock or SystemClock()
         self._token_url = token_url
         self._sleep = sleep
+        self.token_tries = 1
+        """How often a token endpoint is asked that is busy, as slowly as it says."""
         self.udap = (
             UdapClient(
                 self.fhir_base, http, credentials.udap, self.clock,
@@ -163,7 +168,7 @@ class Target:
     def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
         if self.credentials.token:
             return AccessToken(self.credentials.token, scope, float("inf"))
-        exchange = self._ask_token(scope, member, binding)
+        exchange = self.when_free(lambda: self._ask_token(scope, member, binding), self.token_tries)
         if self.udap and self.udap.may_renew(exchange):
             # The payer has forgotten the registration, or cancelled it: made anew, once.
             exchange = self._ask_token(scope, member, binding)
@@ -275,6 +280,22 @@ class Target:
     def wait(self, seconds: float) -> None:
         """Let time pass, at most as much as is ever waited between two calls."""
         self._sleep(min(MAX_WAIT_S, seconds))
+
+    def when_free(self, ask: Callable[[], Exchange], tries: int = BUSY_TRIES) -> Exchange:
+        """The answer once the payer is no longer busy, asked again as slowly as it says.
+
+        Without a Retry-After each wait is twice the last one. After so many tries it is the busy
+        answer itself.
+        """
+        wait = 1.0
+        for _ in range(tries - 1):
+            exchange = ask()
+            if exchange.status not in _BUSY:
+                return exchange
+            told = retry_after(exchange, self.clock.now())
+            self.wait(wait if told is None else told)
+            wait *= 2
+        return ask()
 
     def await_export(
         self,

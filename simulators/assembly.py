@@ -20,6 +20,7 @@ from ..reference.export.scope import DataScope, read_scope
 from ..reference.fhir.hrex import MEMBER_MATCH
 from ..reference.fhir.pdex import BULK_MATCH_SCOPES, NEWEST
 from ..reference.holdings import Filled, fill, read_paths
+from ..reference.limits import Limits, read_limits
 from ..reference.loaded_truth import loaded_truth
 from ..reference.parties import PayerIdentity
 from ..reference.population import Population
@@ -68,6 +69,8 @@ class ResponderOptions:
     load: tuple[Path, ...] = ()
     defects: tuple[str, ...] = ()
     scope: Path | None = None
+    limits: Path | None = None
+    """A TOML file of how much the payer bears of a client."""
     strategy: str = "strict"
     token_lifetime_s: int = 300
     pdex_version: str = NEWEST
@@ -329,6 +332,7 @@ def _payer(
         identity=RESPONDING,
         data_dir=data_dir,
         scope=_scope(options),
+        limits=read_limits(options.limits) if options.limits else Limits(),
         strategy=options.strategy,
         token_lifetime_s=options.token_lifetime_s,
         pdex_version=options.pdex_version,

@@ -78,7 +78,7 @@ def application() -> Any:
     given: dict[str, Any] = facts["options"]
     for name in ("load", "defects"):
         given[name] = tuple(Path(x) if name == "load" else x for x in given[name])
-    for name in ("data_dir", "scope"):
+    for name in ("data_dir", "scope", "limits"):
         given[name] = Path(given[name]) if given[name] else None
     options = ResponderOptions(**given)
     found = open_responder(options, facts["root"], folder, admin_token=facts["admin_token"])

@@ -13,10 +13,9 @@ from ..errors import ExportFailed, OutcomeReturned, TargetError
 from ..fhir import json
 from ..fhir.ndjson import file_lines
 from ..fhir.pdex import PAYER_TO_PAYER
-from ..http import Exchange
 from ..intake.staging import Staging
 from ..member_match import MemberMatchRequest
-from ..target import AccessToken, retry_after
+from ..target import AccessToken
 from .exchange import Conversation, Matched, export_parameter
 from .trace import Phase
 
@@ -24,8 +23,6 @@ from .trace import Phase
 _TRIES = 3
 # What cannot get better by asking again.
 _FINAL = (400, 403, 404, 410)
-_BUSY = (429, 503)
-_BUSY_TRIES = 20
 _WHOLE_GROUP = Matched(("", ""))
 
 
@@ -106,7 +103,7 @@ class BulkConversation(Conversation):
         self, operation: str, body: Mapping[str, Any] | None, staging: Staging, phase: Phase
     ) -> Mapping[str, Any]:
         """Kick off, wait, download every file; returns the manifest, or what came in its place."""
-        exchange = self._when_free(
+        exchange = self._renewing(
             lambda: self.target.kick_off(operation, self.token(_WHOLE_GROUP), body)
         )
         if exchange.status == 200:
@@ -135,18 +132,6 @@ class BulkConversation(Conversation):
             raise OutcomeReturned("The source payer answered at once, with no bulk match result.",
                                   status=200)  # fmt: skip
         return answer
-
-    def _when_free(self, ask: Any) -> Exchange:
-        """The answer once the payer has room for another job; as slowly as it asks."""
-        wait = 1.0
-        for _ in range(_BUSY_TRIES):
-            exchange = self._renewing(ask)
-            if exchange.status not in _BUSY:
-                break
-            told = retry_after(exchange, self.target.clock.now())
-            self.target.wait(wait if told is None else told)
-            wait *= 2
-        return exchange
 
     def _file(self, *args: Any, **options: Any) -> Any:
         """One file; one that breaks off or is not what was promised is asked for again."""

@@ -23,7 +23,7 @@ from ..fhir.references import split_reference
 from ..http import Exchange
 from ..intake.staging import LineFiles, Staging
 from ..registration.servers import Server
-from ..target import AccessToken, Target, issue_codes
+from ..target import BUSY_TRIES, AccessToken, Target, issue_codes
 from .request import InvokeRequest
 from .search import searched
 from .trace import Phase, Trace
@@ -71,6 +71,7 @@ class Conversation:
         self._limit = export_limit_s
         self.server = server
         self.target = target
+        target.token_tries = BUSY_TRIES
         self._trace = trace
         self._check = check
 
@@ -282,12 +283,15 @@ class Conversation:
             self._trace.event("export", "release", "failed")
 
     def _renewing(self, ask: Callable[[], Exchange]) -> Exchange:
-        """The answer; when the token is refused, that of a second try with a new one."""
-        exchange = ask()
+        """The answer; when the token is refused, that of a second try with a new one.
+
+        A payer that is busy is waited for, as slowly as it asks.
+        """
+        exchange = self.target.when_free(ask)
         if exchange.status != 401:
             return exchange
         self.target.forget_tokens()
-        return ask()
+        return self.target.when_free(ask)
 
 
 def _refusal(exchange: Exchange) -> TargetError:

@@ -266,6 +266,24 @@ def test_a_busy_payer_is_waited_for(world):
     assert 300.0 in world.waits
 
 
+@pytest.mark.parametrize("path", ["token", "member-match", "Patient/$export"])
+@pytest.mark.parametrize("status", ["429 Busy", "503 Down"])
+def test_who_is_busy_is_waited_for_as_long_as_it_says(world, path, status):
+    with world.between(answering(path, status, times=2, headers=[("Retry-After", "77")])):
+        assert world.exchange().status == "completed"
+    assert world.waits.count(77.0) == 2
+    sent = [x.request_body for x in world.traffic if x.url.endswith("token")]
+    assert len(set(sent)) == len(sent), "an assertion serves once"
+
+
+@pytest.mark.parametrize("path", ["token", "member-match"])
+def test_who_is_always_busy_fails_the_task_in_the_end(world, path):
+    with world.between(answering(path, "503 Down")):
+        assert world.exchange().status == "failed"
+    assert 15 < len(world.waits) < 25
+    assert max(world.waits) == 300.0
+
+
 def test_a_file_at_a_strange_origin_is_not_fetched(world):
     def elsewhere(manifest):
         manifest["output"][0]["url"] = "http://127.0.0.1:9/file.ndjson"
