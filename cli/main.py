@@ -18,6 +18,7 @@ from .catalogues import defects, requirements
 from .exchange import exchange
 from .load import load
 from .match_bench import match_bench
+from .mtls_bundle import mtls_bundle
 from .population import population
 from .setting_up import init, settings
 from .simulate import simulate
@@ -32,6 +33,7 @@ _COMMANDS = (
     requirements,
     defects,
     match_bench,
+    mtls_bundle,
     init,
     settings,
     admin,
