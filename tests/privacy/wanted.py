@@ -23,6 +23,8 @@ _WORD = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _NEAR = 6  # words between the two names: "family": "Alderwick", "given": ["Ada has one
 _LEAST = 6  # characters of a number that is somebody's
+# The members that a judge of requesting payers plays are random, and known by their shape.
+_PLAYED = re.compile(r"\bProbe[0-9a-f]{6}\b|\b1970-02-03\b|\b[PS][0-9]{9}\b")
 _PERSONS = frozenset({"Patient", "Coverage", "RelatedPerson"})
 
 
@@ -78,6 +80,7 @@ class Terms:
             hits |= {w for w in words if w.split("-")[0] in self.ids} if ids else set()
             hits |= {p for p in self.phrases | self.secrets if p in plain}
             hits |= set(self._named(words))
+            hits |= set(_PLAYED.findall(plain))
         return sorted(hits)
 
     def _named(self, words: list[str]) -> Iterator[str]:
