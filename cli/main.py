@@ -22,10 +22,13 @@ from .mtls_bundle import mtls_bundle
 from .population import population
 from .setting_up import init, settings
 from .simulate import simulate
+from .validate import profiles, validate
 from .verify import verify
 
 _COMMANDS = (
     verify,
+    validate,
+    profiles,
     exchange,
     simulate,
     load,

@@ -1,0 +1,82 @@
+"""`payer-exchange validate` and `payer-exchange profiles compile`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..reference.validation.delivery import Judged, validate_files
+from ..reference.validation.findings import as_json
+from ..reference.validation.packages import read_package
+from ..reference.validation.tables import write
+
+_path = click.Path(exists=True, path_type=Path)
+_GONE_WRONG = (OSError, EOFError)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=_path)
+@click.option("--profile", "profiles", multiple=True, help="A canonical, with or without |version.")
+@click.option(
+    "--package", "packages", multiple=True, type=_path, help="A FHIR package: .tgz or folder."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--json", "report", is_flag=True, help="The report as JSON.")
+def validate(
+    files: tuple[Path, ...],
+    profiles: tuple[str, ...],
+    packages: tuple[Path, ...],
+    workers: int,
+    *,
+    report: bool,
+) -> None:
+    """Say whether resources are what they claim to be: NDJSON, JSON, gzip, folders.
+
+    Exit status: 0 no errors found; 1 some; 3 files that could not be read.
+    """
+    try:
+        judged = validate_files(list(files), list(profiles), packages, workers)
+    except _GONE_WRONG as error:
+        click.echo(
+            f"A file could not be read ({type(error).__name__}). Give files that open.", err=True
+        )
+        raise SystemExit(3) from error
+    click.echo(json.dumps(_report(judged), indent=1) if report else _told(judged))
+    raise SystemExit(1 if judged.tally.count("error") else 0)
+
+
+def _report(judged: Judged) -> dict[str, object]:
+    return {
+        "schema": "payer-exchange/validation/1",
+        "resources": judged.resources,
+        "resources_with_errors": judged.failed,
+        "packages": judged.packages,
+        "findings": [as_json(group) for group in judged.tally.sorted()],
+    }
+
+
+def _told(judged: Judged) -> str:
+    lines = []
+    for group in judged.tally.sorted():
+        found = group.finding
+        lines.append(f"{found.severity:12}{found.id}  {group.count} times, first {group.places[0]}")
+        lines.append(f"            {found.sentence} ({found.rule}, {found.profile or 'base'})")
+    lines.append(f"{judged.resources} resources, {judged.failed} with errors.")
+    return "\n".join(lines)
+
+
+@click.group()
+def profiles() -> None:
+    """Tables of profiles."""
+
+
+@profiles.command("compile")
+@click.argument("packages", nargs=-1, required=True, type=_path)
+@click.option("--out", default="tables.zip", show_default=True, type=click.Path(path_type=Path))
+def compile_(packages: tuple[Path, ...], out: Path) -> None:
+    """Compile FHIR packages into tables of facts."""
+    content = write([read_package(path) for path in packages])
+    out.write_bytes(content)
+    click.echo(f"{out}: {len(content)} bytes from {len(packages)} packages.")

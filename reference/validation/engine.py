@@ -1,0 +1,361 @@
+"""Tables turned into closures, once a profile: each checks a value and what stands below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import fhirpath
+from .coding import coded
+from .leaves import Leaves
+from .matching import Discriminators, equals, fits
+from .primitives import NAMES
+from .run import Check, Run
+from .slices import slices_of
+from .tables import Tables
+from .terminology import Terminology
+
+Row = dict[str, Any]
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+class Engine:
+    """Makes the checks of profiles and of types, and keeps them."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.terms = Terminology(tables)
+        self.discriminators = Discriminators(self)
+        self.leaves = Leaves(self)
+        self._made: dict[Any, Check] = {}
+
+    def check_of(self, canonical: str, package: str | None = None) -> Check | None:
+        """The check of a profile or a base type; None where no table holds it."""
+        key = self.tables.find("profile", canonical, package)
+        if key is None:
+            return None
+        if key not in self._made:
+            # Types hold themselves: what is asked for while it is being made is found later.
+            self._made[key] = lambda value, at, run: self._made[key](value, at, run)
+            self._made[key] = self._profile(key)
+        return self._made[key]
+
+    def _profile(self, key: tuple[str, str]) -> Check:
+        row = self.tables.row("profile", key)
+        place = Place("|".join(key), self.tables.package_of("profile", key), row["root"])
+        check = self.object_of(row["root"], place, row["kind"] == "resource")
+        wanted = row["type"] if row["kind"] == "resource" else None
+        if wanted is None:
+            return check
+
+        def of_type(value: Any, at: str, run: Run) -> None:
+            if isinstance(value, dict) and value.get("resourceType") != wanted:
+                run.add("error", "type", at, f"a {wanted}", "another type", place.profile)
+                return
+            check(value, at, run)
+
+        return of_type if not row["abstract"] else check
+
+    def of_type(self, name: str, place: Place) -> Check:
+        """The check of a value of a type."""
+        if name in NAMES:
+            return self.leaves.primitive(name, place)
+        if name in ("Resource", "DomainResource"):
+            return self.resource
+        return self.check_of(_CORE + name) or (lambda _value, _at, _run: None)
+
+    def resource(self, value: Any, at: str, run: Run) -> None:
+        """Check a resource within another, by its type and by the profiles it claims."""
+        kind = value.get("resourceType") if isinstance(value, dict) else None
+        check = self.check_of(_CORE + kind) if isinstance(kind, str) else None
+        if check is None:
+            run.add("error", "type", at, "a resource of R4", "none", "")
+            return
+        check(value, at, run.inside(value))
+
+    def child(self, node: Row, name: str, package: str) -> Row:
+        """A child's facts, from the profile or from the child's own type."""
+        children = node.get("k") or {}
+        found = children.get(name) or children.get(name + "[x]")
+        if found is not None:
+            return dict(found)
+        for entry in node.get("t") or []:
+            for canonical in [*(entry[1:2] or [[]])[0], _CORE + entry[0]]:
+                key = self.tables.find("profile", canonical, package)
+                root = self.tables.row("profile", key)["root"] if key else {}
+                inner = root.get("k") or {}
+                if name in inner or name + "[x]" in inner:
+                    return dict(inner.get(name) or inner[name + "[x]"])
+        return {}
+
+    def wanted(self, node: Row) -> list[Any]:
+        """Tests for the values a profile fixes at a node and below it."""
+        tests: list[Any] = []
+        if "f" in node:
+            tests.append(lambda value: equals(value, node["f"]))
+        if "p" in node:
+            tests.append(lambda value: fits(value, node["p"]))
+        for name, child in (node.get("k") or {}).items():
+            if child.get("min"):
+                inner = self.wanted(child)
+                if inner:
+                    tests.append(_below(name, inner))
+            for slice_ in (child.get("s") or {}).values():
+                inner = self.wanted(slice_) if slice_.get("min") else []
+                if inner:
+                    tests.append(_below(name, inner))
+        return tests
+
+    def coded(self, canonical: str, package: str) -> Any:
+        """Whether a coded value is in a value set: yes, no, or None."""
+        return coded(self.terms.membership(canonical, package))
+
+    def object_of(self, node: Row, place: Place, is_resource: bool = False) -> Check:
+        """The check of an object with the children of a node."""
+        rules: dict[str, Any] = {}
+        required: list[tuple[str, tuple[str, ...], int]] = []
+        for name, child in (node.get("k") or {}).items():
+            self._child_rules(name, child, place, rules, required)
+        invariants = self.invariants(node, place)
+        profile = place.profile
+
+        def check(value: Any, at: str, run: Run) -> None:
+            if type(value) is not dict or not value:
+                run.add("error", "object", at, "an object with content", _kind(value), profile)
+                return
+            for key, item in value.items():
+                rule = rules.get(key)
+                if rule is not None:
+                    rule(item, f"{at}/{key}", run, value)
+                elif key != "resourceType" or not is_resource:
+                    run.add("error", "unknown", f"{at}/{_named(key)}",
+                            "no such element", "one", profile)  # fmt: skip
+            for name, keys, _ in required:
+                if not any(k in value for k in keys):
+                    run.add("error", "min", f"{at}/{name}", "present", "nothing", profile)
+            for invariant in invariants:
+                invariant(value, at, run)
+
+        return check
+
+    def _child_rules(
+        self, name: str, child: Row, place: Place, rules: Row, required: list[Any]
+    ) -> None:
+        target = place.follow(child)
+        if name.endswith("[x]"):
+            plain = name[:-3]
+            keys = self._choices(plain, child, place, rules)
+        else:
+            plain = name
+            check, kind = self.value_check(target, place)
+            rules[name] = self._many(name, child, check, place, kind in NAMES)
+            keys = [name]
+            if kind in NAMES:
+                rules["_" + name] = self._shadow(name, place)
+                keys.append("_" + name)
+        if child.get("min", 0):
+            required.append((plain, tuple(keys), child["min"]))
+
+    def _choices(self, plain: str, child: Row, place: Place, rules: Row) -> list[str]:
+        keys = []
+        for entry in child.get("t") or []:
+            suffix = entry[0][0].upper() + entry[0][1:]
+            one = {**child, "t": [entry]}
+            if len(child["t"]) > 1:
+                one.pop("k", None)
+            checks = [self.value_check(one, place)[0]]
+            for slice_ in (child.get("s") or {}).values():
+                if any(t[0] == entry[0] for t in slice_.get("t") or []):
+                    checks.append(self.value_check(slice_, place)[0])
+            key = plain + suffix
+            keys.append(key)
+            rules[key] = self._many(
+                key, {"max": child.get("max", 1)}, _all(checks), place, entry[0] in NAMES
+            )
+            if entry[0] in NAMES:
+                rules["_" + key] = self._shadow(key, place)
+                keys.append("_" + key)
+        for key in keys:
+            if not key.startswith("_"):
+                rules[key] = _only_one(rules[key], plain, key, keys, place.profile)
+        return keys
+
+    def _shadow(self, name: str, place: Place) -> Any:
+        """What stands beside a primitive: its id and its extensions."""
+        element = self.check_of(_CORE + "Element") or (lambda _v, _a, _r: None)
+        profile = place.profile
+
+        def check(value: Any, at: str, run: Run, parent: Row) -> None:
+            for index, item in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                where = at if index is None else f"{at}/{index}"
+                if item is not None or index is None:
+                    element(item, where, run)
+            if isinstance(value, list) and isinstance(parent.get(name), list):
+                if len(value) != len(parent[name]):
+                    run.add("error", "shadow", at, f"as long as {name}", "another", profile)
+
+        return check
+
+    def value_check(self, node: Row, place: Place) -> tuple[Check, str]:
+        """The check of one value of an element, and its type when there is just one."""
+        types = node.get("t") or []
+        kind = types[0][0] if types else ""
+        if "like" in node:
+            return self._later(node, place), kind
+        checks: list[Check] = []
+        if node.get("k") and kind not in NAMES and kind not in ("Resource", "DomainResource"):
+            checks.append(self.object_of(node, place))
+        elif types:
+            checks.append(self.of_type(kind, place))
+        for entry in types[:1]:
+            checks += self.leaves.profiles((entry[1:2] or [[]])[0], place)
+            checks += self.leaves.targets(kind, (entry[2:3] or [[]])[0], place)
+        checks += self.leaves.values(node, kind, place)
+        if kind in NAMES or not node.get("k"):
+            checks += self.invariants(node, place)
+        return _all(checks), kind
+
+    def _later(self, node: Row, place: Place) -> Check:
+        """Made when a value is there: elements that are like others may hold themselves."""
+        key = (place.profile, node["like"])
+        plain = {k: v for k, v in node.items() if k != "like"}
+
+        def check(value: Any, at: str, run: Run) -> None:
+            if key not in self._made:
+                self._made[key] = self.value_check(plain, place)[0]
+            self._made[key](value, at, run)
+
+        return check
+
+    def invariants(self, node: Row, place: Place) -> list[Check]:
+        """The rules of a node that can be evaluated here."""
+        made = []
+        for key, severity, expression in node.get("c") or []:
+            rule = fhirpath.compile_rule(expression)
+            if rule is not None:
+                made.append(self._invariant(key, severity, rule, node, place))
+        return made
+
+    def _invariant(self, key: str, severity: str, rule: Any, node: Row, place: Place) -> Check:
+        types = node.get("t") or []
+        kind = types[0][0] if len(types) == 1 else None
+        package, profile = place.package, place.profile
+
+        def check(value: Any, at: str, run: Run) -> None:
+            item = (value, kind if type(value) is not dict else value.get("resourceType") or kind)
+            scope = {
+                "resource": (run.resource, run.resource.get("resourceType")),
+                "rootResource": (run.holder, run.holder.get("resourceType")),
+                "context": item,
+                "resolve": run.resolve,
+                "member_of": lambda found, vs: self.coded(vs, package)(found),
+            }
+            if fhirpath.holds(rule, item, scope) is False:
+                run.add(severity, key, at, f"as rule {key} says", "otherwise", profile)
+
+        return check
+
+    def _many(self, name: str, child: Row, check: Check, place: Place, bare: bool) -> Any:
+        """The check of all values of an element: how many, each one, and their slices."""
+        base = place.is_list(child)
+        low, high = child.get("min", 0), child.get("max", -1)
+        slices = slices_of(self, child, place)
+        profile = place.profile
+
+        def one(value: Any, at: str, run: Run, _parent: Row) -> None:
+            if value is None or type(value) is list:
+                run.add("error", "single", at, "one value", _kind(value), profile)
+            elif high == 0:
+                run.add("error", "max", at, "absent", "one", profile)
+            else:
+                check(value, at, run)
+
+        def many(value: Any, at: str, run: Run, parent: Row) -> None:
+            if type(value) is not list or not value:
+                run.add("error", "list", at, "a list with content", _kind(value), profile)
+                return
+            if len(value) < low:
+                run.add("error", "min", at, f"at least {low}", str(len(value)), profile)
+            if 0 <= high < len(value):
+                run.add("error", "max", at, f"at most {high}", str(len(value)), profile)
+            for index, item in enumerate(value):
+                where = f"{at}/{index}"
+                if item is None and bare and _shadowed(parent, name, index):
+                    continue
+                check(item, where, run)
+            if slices is not None:
+                slices(value, at, run)
+
+        return many if base else one
+
+
+class Place:
+    """Where a node stands: the profile, its package, and the tree for references within it."""
+
+    __slots__ = ("package", "profile", "root")
+
+    def __init__(self, profile: str, package: str, root: Row) -> None:
+        self.profile, self.package, self.root = profile, package, root
+
+    def follow(self, node: Row) -> Row:
+        """The node, with the children of the one it says it is like."""
+        if "ref" not in node:
+            return node
+        found: Row = self.root
+        for part in node["ref"].split(".")[1:]:
+            found = (found.get("k") or {}).get(part) or {}
+        kept = {k: v for k, v in found.items() if k not in ("min", "max", "bmax")}
+        return {**kept, "like": node["ref"]}
+
+    @staticmethod
+    def is_list(child: Row) -> bool:
+        """Whether JSON has a list there: what the base says, whatever a profile allows."""
+        return child.get("bmax", child.get("max", -1)) not in (0, 1)
+
+
+def _below(name: str, tests: list[Any]) -> Any:
+    def test(value: Any) -> bool:
+        child = value.get(name) if isinstance(value, dict) else None
+        items = child if isinstance(child, list) else [child]
+        return any(all(one(item) for one in tests) for item in items)
+
+    return test
+
+
+def _all(checks: list[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+
+    def every(value: Any, at: str, run: Run) -> None:
+        for check in checks:
+            check(value, at, run)
+
+    return every
+
+
+def _only_one(rule: Any, plain: str, own: str, keys: list[str], profile: str) -> Any:
+    others = [k for k in keys if k.lstrip("_") != own]
+
+    def check(value: Any, at: str, run: Run, parent: Row) -> None:
+        if any(k in parent for k in others):
+            run.add("error", "choice", at, f"the only {plain}[x]", "one of several", profile)
+        rule(value, at, run, parent)
+
+    return check
+
+
+def _shadowed(parent: Row, name: str, index: int) -> bool:
+    shadow = parent.get("_" + name)
+    return isinstance(shadow, list) and index < len(shadow) and shadow[index] is not None
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, (dict, list)):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    return "a single value"
+
+
+def _named(key: str) -> str:
+    """A key that nothing defines might be anything, a member's name among it."""
+    return "?" if len(key) > 40 or not key.lstrip("_").isalnum() or not key.isascii() else key

@@ -1,0 +1,72 @@
+"""Slices of a list: which value is of which, how many each may have, in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .run import Check, Run
+
+Row = dict[str, Any]
+
+
+def slices_of(engine: Any, node: Row, place: Any) -> Check | None:
+    """The check of a list's slices, or None where a profile slices nothing."""
+    slicing, slices = node.get("sl"), node.get("s")
+    if not slicing or not (slices or slicing["r"] == "closed"):
+        return None
+    top = {name: s for name, s in (slices or {}).items() if "/" not in name}
+    made = []
+    for name, slice_ in top.items():
+        test = engine.discriminators.test(slicing, slice_, place.package)
+        check, _ = engine.value_check(place.follow(slice_), place)
+        inner = {n: s for n, s in (slices or {}).items() if n.startswith(name + "/")}
+        again = _again(engine, slice_, inner, place)
+        made.append((name, test, check, slice_.get("min", 0), slice_.get("max", -1), again))
+    closed, ordered = slicing["r"] == "closed", slicing["o"]
+    profile = place.profile
+
+    def check_all(values: Any, at: str, run: Run) -> None:
+        members: list[list[tuple[int, Any]]] = [[] for _ in made]
+        unknown, last = False, -1
+        for index, value in enumerate(values):
+            of, doubt = _slice_of(value, run, made)
+            unknown = unknown or doubt
+            if of is None:
+                if closed and not doubt:
+                    run.add("error", "closed", f"{at}/{index}", "of a slice", "of none", profile)
+                continue
+            members[of].append((index, value))
+            if ordered and of < last:
+                run.add("error", "order", f"{at}/{index}", "in order", "later", profile)
+            last = max(last, of)
+        for (name, _, check, low, high, again), items in zip(made, members, strict=True):
+            if len(items) < low and not unknown:
+                run.add("error", "slice-min", at, f"at least {low} of slice {name}",
+                        str(len(items)), profile)  # fmt: skip
+            if 0 <= high < len(items):
+                run.add("error", "slice-max", at, f"at most {high} of slice {name}",
+                        str(len(items)), profile)  # fmt: skip
+            for index, value in items:
+                check(value, f"{at}/{index}", run)
+            if again is not None and items:
+                again([value for _, value in items], at, run)
+
+    return check_all
+
+
+def _slice_of(value: Any, run: Run, made: list[Any]) -> tuple[int | None, bool]:
+    doubt = False
+    for index, (_, test, *_) in enumerate(made):
+        answer = test(value, run)
+        if answer:
+            return index, doubt
+        doubt = doubt or answer is None
+    return None, doubt
+
+
+def _again(engine: Any, slice_: Row, inner: Row, place: Any) -> Check | None:
+    """Slices of a slice, told apart among its own values."""
+    if not inner or "sl" not in slice_:
+        return None
+    renamed = {name.partition("/")[2]: s for name, s in inner.items()}
+    return slices_of(engine, {"sl": slice_["sl"], "s": renamed}, place)
