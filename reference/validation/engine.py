@@ -51,7 +51,8 @@ class Engine:
             if isinstance(value, dict) and value.get("resourceType") != wanted:
                 run.add("error", "type", at, f"a {wanted}", "another type", place.profile)
                 return
-            check(value, at, run)
+            own = run.resource is value or not isinstance(value, dict)
+            check(value, at, run if own else run.inside(value))
 
         return of_type if not row["abstract"] else check
 
@@ -189,9 +190,10 @@ class Engine:
                 where = at if index is None else f"{at}/{index}"
                 if item is not None or index is None:
                     element(item, where, run)
-            if isinstance(value, list) and isinstance(parent.get(name), list):
-                if len(value) != len(parent[name]):
-                    run.add("error", "shadow", at, f"as long as {name}", "another", profile)
+            beside = parent.get(name)
+            both = isinstance(value, list) and isinstance(beside, list)
+            if both and len(value) != len(beside or ()):
+                run.add("error", "shadow", at, f"as long as {name}", "another", profile)
 
         return check
 

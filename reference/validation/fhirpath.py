@@ -107,7 +107,7 @@ class _Parser:
                 made = _then(made, self.invocation())
         return made
 
-    def term(self) -> Step:
+    def term(self) -> Step:  # noqa: PLR0911 - one a kind of term
         kind, text = self.tokens[self.at] if self.at < len(self.tokens) else ("", "")
         if kind == "text":
             return self._constant(_unquoted(text))
@@ -220,9 +220,9 @@ def _take(found: Items, child: Any, shadow: Any, kind: str | None) -> None:
 
 def _choice(found: Items, value: dict[str, Any], name: str) -> None:
     long = len(name)
-    for key in value:
+    for key, child in value.items():
         if key.startswith(name) and key[long : long + 1].isupper():
-            _take(found, value[key], None, _type_of_suffix(key[long:]))
+            _take(found, child, None, _type_of_suffix(key[long:]))
 
 
 @cache

@@ -92,14 +92,17 @@ def _names(entry: Row, reference: str) -> bool:
     return reference in (full, own) or full.endswith("/" + reference)
 
 
+def _own(resource: Row) -> str:
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
 def _of_parameters(parameters: Any, reference: str) -> Row | None:
     for one in parameters if isinstance(parameters, list) else ():
         if not isinstance(one, dict):
             continue
         resource = one.get("resource")
-        if isinstance(resource, dict):
-            if f"{resource.get('resourceType')}/{resource.get('id')}" == reference:
-                return resource
+        if isinstance(resource, dict) and _own(resource) == reference:
+            return resource
         found = _of_parameters(one.get("part"), reference)
         if found is not None:
             return found

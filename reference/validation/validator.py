@@ -11,8 +11,6 @@ from .run import Found, Resolver, Run
 from .tables import Tables, standard
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
-# Rules about how something is claimed, not about what it is: told, and no defect of the record.
-_ADVICE = ("dom-6",)
 
 
 def _nowhere(_reference: str) -> None:
