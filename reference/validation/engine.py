@@ -113,7 +113,7 @@ class Engine:
     def object_of(self, node: Row, place: Place, is_resource: bool = False) -> Check:
         """The check of an object with the children of a node."""
         rules: dict[str, Any] = {}
-        required: list[tuple[str, tuple[str, ...], int]] = []
+        required: list[tuple[str, frozenset[str], int]] = []
         for name, child in (node.get("k") or {}).items():
             self._child_rules(name, child, place, rules, required)
         invariants = self.invariants(node, place)
@@ -131,7 +131,7 @@ class Engine:
                     run.add("error", "unknown", f"{at}/{_named(key)}",
                             "no such element", "one", profile)  # fmt: skip
             for name, keys, _ in required:
-                if not any(k in value for k in keys):
+                if keys.isdisjoint(value):
                     run.add("error", "min", f"{at}/{name}", "present", "nothing", profile)
             for invariant in invariants:
                 invariant(value, at, run)
@@ -154,7 +154,7 @@ class Engine:
                 rules["_" + name] = self._shadow(name, place)
                 keys.append("_" + name)
         if child.get("min", 0):
-            required.append((plain, tuple(keys), child["min"]))
+            required.append((plain, frozenset(keys), child["min"]))
 
     def _choices(self, plain: str, child: Row, place: Place, rules: Row) -> list[str]:
         keys = []
@@ -335,10 +335,10 @@ def _all(checks: list[Check]) -> Check:
 
 
 def _only_one(rule: Any, plain: str, own: str, keys: list[str], profile: str) -> Any:
-    others = [k for k in keys if k.lstrip("_") != own]
+    others = frozenset(k for k in keys if k.lstrip("_") != own)
 
     def check(value: Any, at: str, run: Run, parent: Row) -> None:
-        if any(k in parent for k in others):
+        if not others.isdisjoint(parent):
             run.add("error", "choice", at, f"the only {plain}[x]", "one of several", profile)
         rule(value, at, run, parent)
 
