@@ -103,7 +103,9 @@ def _reason(response: Response) -> str:
 def _job(response: Response) -> str:
     """The job that a request started or is about."""
     started = response.headers.get("Content-Location", "").rpartition("/export-status/")[2]
-    return str(started or (request.view_args or {}).get("job_id", ""))
+    asked = str(started or (request.view_args or {}).get("job_id", ""))
+    # What is no id was made up by whoever asked, and may hold what no database takes.
+    return asked if _ID.fullmatch(asked) else ""
 
 
 def _subjects(name: str, grant: Grant | None) -> Iterator[str]:

@@ -150,7 +150,7 @@ def bulk_match_open(simulator: RespondingSimulator) -> None:
 
 
 @defect("R16-group", "Groups can be read and exported without a token", "pdex-187", "bulk-p2p-03",
-        "bulk-kickoff-18", "pdex-188")  # fmt: skip
+        "bulk-kickoff-18", "pdex-188", also=("pdex-scope-group", "scope-18"))  # fmt: skip
 def groups_open(simulator: RespondingSimulator) -> None:
     _open(simulator, "read_group", 200)
     _open(simulator, "data_export", 202)

@@ -19,15 +19,17 @@ def responder() -> Iterator[RunningResponder]:
 
 
 def test_without_a_target_a_simulated_payer_is_judged_and_is_green(command, tmp_path: Path) -> None:
-    done = command("verify", "responding-payer", "--members", "1", cwd=tmp_path)
+    # All of the scenarios are played by `tox -e bdd`.
+    done = command("verify", "responding-payer", "--members", "1",
+                   "--tags", "hrex-mm-9 or smart-disc-05 or pdex-163", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
     assert results["verdict"] == "pass"
     assert results["counts"]["fail"] == results["counts"]["error"] == 0
-    assert results["counts"]["pass"] > 150
+    assert results["counts"]["pass"] > 2
     judged = {r["id"]: r["verdict"] for r in results["requirements"]}
     assert judged["hrex-mm-9"] == "pass"
-    assert judged["hrex-sec-13"] == "not_tested"
+    assert judged["cms0057-education"] == "not_tested"
 
 
 def test_a_defect_turns_the_run_red(command, tmp_path: Path) -> None:
