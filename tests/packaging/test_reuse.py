@@ -80,7 +80,8 @@ def test_without_a_target_the_plugin_leaves_others_alone(tmp_path: Path) -> None
     (tmp_path / "test_plain.py").write_text(
         "import sys\n\n\ndef test_plain():\n"
         "    assert 'payer_exchange.steps.run' not in sys.modules\n"
-        "    assert 'requests' not in sys.modules\n"
+        # The one of ours that imports requests; other plugins may import it as well.
+        "    assert 'payer_exchange.reference.http' not in sys.modules\n"
     )
     done = pytest_in(tmp_path)
     assert "1 passed" in done.stdout, done.stdout
