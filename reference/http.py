@@ -25,6 +25,7 @@ from urllib3.util.connection import create_connection
 
 from .egress import EgressRules, normal_origin
 from .errors import AddressRefused, TargetError, TargetTimeout, TargetUnreachable
+from .fhir import json
 from .tls import Tls, client_context, tls_failure
 
 _MAX_REDIRECTS = 5
@@ -52,6 +53,16 @@ class Exchange:
         """A response header, whatever its case; empty when absent."""
         wanted = name.lower()
         return next((v for k, v in self.headers.items() if k.lower() == wanted), "")
+
+    def json_object(self) -> dict[str, Any]:
+        """The answer's JSON object; raises TargetError when it is none."""
+        try:
+            found = json.read(self.body)
+        except ValueError as error:
+            raise TargetError("The answer is not JSON.", status=self.status) from error
+        if not isinstance(found, dict):
+            raise TargetError("The answer is not a JSON object.", status=self.status)
+        return found
 
 
 class HttpClient:

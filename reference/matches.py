@@ -105,13 +105,15 @@ class Matches:
         return found
 
     def ended(self, client_id: str, now: datetime) -> set[str]:
-        """The members whom a client has matched and may not reach now: few, as a rule."""
+        """The members whom a client has matched and whose consent has ended: few, as a rule.
+
+        A match is kept under a consent in force, so that none of them is yet to begin.
+        """
         day = now.astimezone(UTC).date()
-        # Text of dates sorts as dates do; a day more on either side is for times and time zones.
+        # Text of dates sorts as dates do; two days more are for times and time zones.
         doubtful = or_(
             _MATCH.c.withdrawn != "",
             _MATCH.c.consent_end <= (day + timedelta(days=2)).isoformat(),
-            _MATCH.c.consent_start >= (day - timedelta(days=2)).isoformat(),
         )
         statement = select(_MATCH).where(_MATCH.c.client_id == client_id, doubtful)
         with self._engine.connect() as connection:

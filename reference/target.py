@@ -374,13 +374,7 @@ class Target:
     @staticmethod
     def read_json(exchange: Exchange) -> dict[str, Any]:
         """The answer's JSON object; raises TargetError when it is none."""
-        try:
-            found = json.read(exchange.body)
-        except ValueError as error:
-            raise TargetError("The answer is not JSON.", status=exchange.status) from error
-        if not isinstance(found, dict):
-            raise TargetError("The answer is not a JSON object.", status=exchange.status)
-        return found
+        return exchange.json_object()
 
     def expect(self, exchange: Exchange, *statuses: int) -> Exchange:
         """The exchange; raises OutcomeReturned with the issue codes when its status is another."""

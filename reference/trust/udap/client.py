@@ -61,7 +61,7 @@ class UdapClient:
                 raise TargetError(f"UDAP discovery was answered {exchange.status}.",
                                   status=exchange.status)  # fmt: skip
             self._server = read_metadata(
-                _object(exchange), self._base, self.identity.trust, self._clock.now()
+                exchange.json_object(), self._base, self.identity.trust, self._clock.now()
             )
         return self._server
 
@@ -117,7 +117,7 @@ class UdapClient:
         """
         if answer.status not in (400, 401) or not self._is_kept or not self._client_id:
             return False
-        if _object(answer).get("error") != "invalid_client":
+        if answer.json_object().get("error") != "invalid_client":
             return False
         self._client_id, self._is_kept = "", False
         return True
@@ -160,7 +160,7 @@ class UdapClient:
         return next((a for a in own if a in named), "")
 
     def _registered(self, exchange: Exchange) -> str:
-        answer = _object(exchange) if exchange.status in (200, 201) else {}
+        answer = exchange.json_object() if exchange.status in (200, 201) else {}
         found = answer.get("client_id")
         if not isinstance(found, str) or not found:
             raise TokenRefused(
@@ -169,13 +169,3 @@ class UdapClient:
                 status=exchange.status,
             )
         return found
-
-
-def _object(exchange: Exchange) -> dict[str, Any]:
-    try:
-        found = json.read(exchange.body)
-    except ValueError as error:
-        raise TargetError("The answer is not JSON.", status=exchange.status) from error
-    if not isinstance(found, dict):
-        raise TargetError("The answer is not a JSON object.", status=exchange.status)
-    return found
