@@ -36,7 +36,7 @@ from payer_exchange.reference.responding import RespondingPayer, RespondingSetti
 from payer_exchange.reference.store.database import open_data_dir
 from payer_exchange.reference.store.facts import stored
 from payer_exchange.reference.trust.tokens import Grant
-from payer_exchange.simulators.assembly import REQUESTING, RESPONDING
+from payer_exchange.simulators.clients_assembly import REQUESTING, RESPONDING
 
 SEED, BATCH = 1, 10_000
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)

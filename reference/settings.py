@@ -115,6 +115,18 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySetSettings:
+    """A client of the verifier that the target knows by the URL of its keys."""
+
+    client_id: str = ""
+    """The id the target registered; empty: how it fetches keys is not judged."""
+    listen: str = ""
+    """Where the verifier publishes its keys, as 127.0.0.1:8765; their path is /jwks.json."""
+    url: str = ""
+    """The URL the target registered; empty: http at that address."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """The payer that is verified or asked."""
 
@@ -130,6 +142,8 @@ class TargetSettings:
     """How to authenticate there."""
     other_client: AuthSettings = field(default_factory=AuthSettings)
     """A second client that the target registered, for another payer: it must reach nothing."""
+    key_set: KeySetSettings = field(default_factory=KeySetSettings)
+    """A client whose keys the target fetches from the verifier."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """Whose certificates are trusted, and the verifier's own for mutual TLS."""
 

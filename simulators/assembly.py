@@ -17,42 +17,37 @@ from ..reference.clock import Clock, SystemClock
 from ..reference.errors import SettingsError
 from ..reference.export.queue import HEARTBEAT_S, work
 from ..reference.export.scope import DataScope, read_scope
-from ..reference.fhir.hrex import MEMBER_MATCH
-from ..reference.fhir.pdex import BULK_MATCH_SCOPES, NEWEST
+from ..reference.fhir.pdex import NEWEST
 from ..reference.holdings import Filled, fill, read_paths
 from ..reference.limits import Limits, read_limits
 from ..reference.loaded_truth import loaded_truth
 from ..reference.parties import PayerIdentity
 from ..reference.population import Population
-from ..reference.registration.clients import Client
 from ..reference.responding import RespondingPayer, RespondingSettings
 from ..reference.secret import Secret, SecretKey
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.tls import Tls
-from ..reference.trust import keys
 from ..reference.trust.mutual_tls import OFF, OPTIONAL
+from .clients_assembly import (
+    CLIENT_ID,
+    OTHER_CLIENT_ID,
+    OTHER_REQUESTING,
+    PUBLISHING_CLIENT_ID,
+    REQUESTING,
+    RESPONDING,
+    SCOPES,
+    key_file,
+    register,
+    register_publishing,
+    write_secret,
+)
 from .defects import apply
 from .exporting import INTERNAL_ROOT
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
-from .tls_assembly import CLIENT_URI, TEST, TlsKit, tls_kit
+from .tls_assembly import TEST, TlsKit, tls_kit
 from .udap_assembly import FOLDER, UdapKit, open_udap
 from .udap_routes import REGISTER
-
-PAYER_IDENTIFIERS = "https://example.org/payer-id"
-RESPONDING = PayerIdentity(
-    PAYER_IDENTIFIERS, "RESPONDING-PAYER", "Responding Payer Health Plan (test)", "payer"
-)
-REQUESTING = PayerIdentity(
-    PAYER_IDENTIFIERS, "REQUESTING-PAYER", "Requesting Payer Health Plan (test)", "new-payer"
-)
-OTHER_REQUESTING = PayerIdentity(
-    PAYER_IDENTIFIERS, "OTHER-PAYER", "Other Payer Health Plan (test)", "other-payer"
-)
-CLIENT_ID = "requesting-payer"
-# Another payer, registered as well as the first: whoever judges isolation plays it.
-OTHER_CLIENT_ID = "requesting-payer-2"
-SCOPES = ("system/*.rs", "system/*.read", MEMBER_MATCH, *BULK_MATCH_SCOPES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +114,8 @@ class FilledResponder:
     other_key: SecretKey
     filled: Filled
     population: Population | None
+    key_set_address: str
+    """Where the client that publishes its keys is to do so, on this machine."""
     tls: TlsKit | None = None
     udap: UdapKit | None = None
 
@@ -139,10 +136,10 @@ class FilledResponder:
         for it are written too.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
-        key = file.parent / _key_file(CLIENT_ID)
-        _write_secret(key, json.dumps(self.client_key.reveal()))
-        other = file.parent / _key_file(OTHER_CLIENT_ID)
-        _write_secret(other, json.dumps(self.other_key.reveal()))
+        key = file.parent / key_file(CLIENT_ID)
+        write_secret(key, json.dumps(self.client_key.reveal()))
+        other = file.parent / key_file(OTHER_CLIENT_ID)
+        write_secret(other, json.dumps(self.other_key.reveal()))
         members = file.parent / "members.json"
         members.write_text(json.dumps(self.truth()), encoding="utf-8")
         file.write_text(_TOML.format(
@@ -152,6 +149,7 @@ class FilledResponder:
             tls=self.tls.toml() if self.tls else "",
             admin=self._admin_command(),
             other_client=OTHER_CLIENT_ID, other_key=other.name,
+            publishing_client=PUBLISHING_CLIENT_ID, key_set_address=self.key_set_address,
             system=REQUESTING.system, value=REQUESTING.value, name=REQUESTING.name,
         ), encoding="utf-8")  # fmt: skip
         if self.udap:
@@ -209,6 +207,11 @@ private_key = "{key}"
 client_id = "{other_client}"
 private_key = "{other_key}"
 
+# A client whose keys are fetched from where the verifier publishes them.
+[target.key_set]
+client_id = "{publishing_client}"
+listen = "{key_set_address}"
+
 [identity]
 system = "{system}"
 value = "{value}"
@@ -254,6 +257,7 @@ def start_responder(
         other_key=found.other_key,
         filled=found.filled,
         population=found.population,
+        key_set_address=found.key_set_address,
         udap=found.udap,
         server=server,
         folder=folder,
@@ -280,15 +284,16 @@ def open_responder(
         undo.callback(payer.close)
         population = _population(options, data_dir, payer)
         filled = _fill(payer, population, options.load, progress)
-        key = _register(payer, data_dir, CLIENT_ID, REQUESTING)
-        other_key = _register(payer, data_dir, OTHER_CLIENT_ID, OTHER_REQUESTING)
+        key = register(payer, data_dir, CLIENT_ID, REQUESTING)
+        other_key = register(payer, data_dir, OTHER_CLIENT_ID, OTHER_REQUESTING)
+        key_set = register_publishing(payer)
         simulator = RespondingSimulator(payer)
         apply(simulator, options.defects)
         payer.jobs.resume()
         undo.pop_all()
     return FilledResponder(
         payer=payer, simulator=simulator, client_key=key, other_key=other_key, filled=filled,
-        population=population, udap=udap,
+        population=population, udap=udap, key_set_address=key_set,
     )  # fmt: skip
 
 
@@ -389,41 +394,6 @@ def _fill(
         else read_paths(list(paths))
     )
     return fill(payer, lines, progress=progress)
-
-
-def _register(
-    payer: RespondingPayer, data_dir: Path, client_id: str, identity: PayerIdentity
-) -> SecretKey:
-    """Register a requesting payer with a key that lasts as long as the data folder."""
-    kept = data_dir / _key_file(client_id)
-    if kept.is_file():
-        key: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    else:
-        key = keys.generate()
-        _write_secret(kept, json.dumps(key))
-    # The certificate of the test authority is the first client's.
-    known = payer.settings.mutual_tls and client_id == CLIENT_ID
-    payer.clients.register(
-        Client(
-            client_id,
-            identity.name,
-            identity,
-            SCOPES,
-            keys.public_set(key),
-            tls_uri=CLIENT_URI if known else "",
-        )
-    )
-    payer.audit.record("registration", "client", "approved", client=client_id)
-    return SecretKey(key)
-
-
-def _write_secret(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
-
-
-def _key_file(client_id: str) -> str:
-    return f"{client_id}.jwk.json"
 
 
 def _party(identity: PayerIdentity) -> dict[str, Any]:

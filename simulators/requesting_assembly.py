@@ -20,7 +20,8 @@ from ..reference.settings import Settings
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.tls import ServerTls, Tls
 from ..reference.trust.udap.identity import to_pem
-from .assembly import CLIENT_ID, REQUESTING, RESPONDING, RunningResponder
+from .assembly import RunningResponder
+from .clients_assembly import CLIENT_ID, REQUESTING, RESPONDING
 from .requesting import RequestingSimulator
 from .serving import Server
 

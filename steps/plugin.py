@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .run import TargetRun
     from .seen import Seen
 
-STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "transport",
+STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_sets", "transport",
                  "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",

@@ -32,6 +32,7 @@ from ..reference.target import AccessToken, Target, identifier_query
 from .bulk_run import BulkRun
 from .capability import declared_operations
 from .delivered import DeliveredFile, Export, entries_in, export_parameters
+from .key_set import KeySetRun
 from .recorder import Recorder
 from .transport_run import TransportRun
 from .truth import capped
@@ -66,6 +67,8 @@ class TargetRun:
 
     def clean_up(self) -> list[str]:
         """Take back what the run left at the target; a sentence for each that could not be."""
+        if "key_set" in vars(self):
+            self.key_set.host.close()
         return self.udap.clean_up()
 
     @property
@@ -161,6 +164,11 @@ class TargetRun:
     def udap(self) -> UdapRun:
         """What the target does by UDAP."""
         return UdapRun(self)
+
+    @cached_property
+    def key_set(self) -> KeySetRun:
+        """The client whose keys the judge publishes; raises CannotTell where none is configured."""
+        return KeySetRun(self)
 
     @cached_property
     def transport(self) -> TransportRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,12 @@ class Seen:
         """Make an exchange the one the next checks are about."""
         self.exchanges.append(exchange)
         return exchange
+
+    def look_at_all(self, exchanges: Iterable[Exchange]) -> list[Exchange]:
+        """Make several exchanges part of the evidence; the checks go on about the last of them."""
+        found = list(exchanges)
+        self.exchanges += found
+        return found
 
     @property
     def exchange(self) -> Exchange:

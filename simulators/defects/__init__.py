@@ -18,6 +18,7 @@ from . import (  # noqa: F401 - they register
     export,
     groups,
     isolation,
+    key_sets,
     match,
     payload,
     retrieval,

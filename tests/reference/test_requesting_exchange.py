@@ -13,7 +13,7 @@ from payer_exchange.reference.fhir import json
 from payer_exchange.reference.fhir.hrex import MEMBER_MATCH
 from payer_exchange.reference.registration.clients import ClientSecret
 from payer_exchange.reference.registration.servers import server_from_json
-from payer_exchange.simulators.assembly import CLIENT_ID
+from payer_exchange.simulators.clients_assembly import CLIENT_ID
 
 PHASES = ["registration", "opt-in", "request", "authorization", "member-match", "export", "storage"]
 

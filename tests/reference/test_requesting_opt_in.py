@@ -12,7 +12,7 @@ from payer_exchange.reference.opt_in import event_from_json
 from payer_exchange.reference.registration.clients import ClientRegistry
 from payer_exchange.reference.registration.servers import register_document, server_from_json
 from payer_exchange.reference.trust.keys import generate, public_set
-from payer_exchange.simulators.assembly import REQUESTING, RESPONDING
+from payer_exchange.simulators.clients_assembly import REQUESTING, RESPONDING
 
 
 def said(world, **changes):

@@ -6,7 +6,7 @@ import pytest
 from payer_exchange.reference.errors import BadRequest
 from payer_exchange.reference.fhir import json
 from payer_exchange.reference.requesting import Interrupted
-from payer_exchange.simulators.assembly import RESPONDING
+from payer_exchange.simulators.clients_assembly import RESPONDING
 
 
 def refused(world, parameters):

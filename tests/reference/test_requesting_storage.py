@@ -12,7 +12,7 @@ from payer_exchange.reference.intake.stages import STAGES
 from payer_exchange.reference.parties import PayerIdentity
 from payer_exchange.reference.requesting import Interrupted
 from payer_exchange.reference.store.repository import Selection
-from payer_exchange.simulators.assembly import RESPONDING
+from payer_exchange.simulators.clients_assembly import RESPONDING
 
 # The JSON sample of the seed page, byte for byte.
 SAMPLE = (

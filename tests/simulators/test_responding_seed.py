@@ -22,7 +22,7 @@ from payer_exchange.reference.roles import role, roles
 from payer_exchange.reference.store.database import open_data_dir
 from payer_exchange.reference.trust import keys
 from payer_exchange.reference.trust.keys import public_set
-from payer_exchange.simulators.assembly import REQUESTING, RESPONDING
+from payer_exchange.simulators.clients_assembly import REQUESTING, RESPONDING
 from payer_exchange.simulators.requesting import RequestingSimulator
 
 UMB = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"

@@ -16,7 +16,7 @@ from payer_exchange.reference.target import Target
 from payer_exchange.reference.trust.pki import TestAuthority
 from payer_exchange.reference.trust.udap import tokens
 from payer_exchange.reference.trust.udap.chains import Trust
-from payer_exchange.simulators.assembly import REQUESTING, SCOPES
+from payer_exchange.simulators.clients_assembly import REQUESTING, SCOPES
 from payer_exchange.simulators.requesting_assembly import registration_of
 from payer_exchange.simulators.udap_assembly import CLIENT_URI, COMMUNITY, OTHER_COMMUNITY
 
