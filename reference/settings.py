@@ -107,6 +107,8 @@ class TlsSettings:
     """The PEM file of its private key."""
     test_authority: str = ""
     """A folder of a test authority that the target trusts: other certificates are made of it."""
+    endpoint_bundle: str = ""
+    """The signed Bundle that tells of the target's mutual-TLS endpoint: a URL, or a path."""
 
     def files(self, settings: Settings) -> Tls:
         """The files, from the folder of the settings file."""

@@ -45,7 +45,7 @@ from .defects import apply
 from .exporting import INTERNAL_ROOT
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
-from .tls_assembly import TEST, TlsKit, tls_kit
+from .tls_assembly import TEST, TlsKit, publish_bundle, tls_kit
 from .udap_assembly import FOLDER, UdapKit, open_udap
 from .udap_routes import REGISTER
 
@@ -125,6 +125,11 @@ class FilledResponder:
         return self.payer.settings.fhir_base
 
     @property
+    def root(self) -> str:
+        """The URL that the payer answers below."""
+        return self.fhir_base.removesuffix("/fhir")
+
+    @property
     def client_tls(self) -> Tls:
         """What a client trusts and shows: of the test authority where there is one."""
         return self.tls.client if self.tls else Tls()
@@ -146,7 +151,7 @@ class FilledResponder:
             base=self.fhir_base, version=self.payer.settings.pdex_version,
             method=method, client="" if method == "udap" else CLIENT_ID, key=key.name,
             udap=self.udap.toml() if self.udap else "", members=members.name,
-            tls=self.tls.toml() if self.tls else "",
+            tls=self.tls.toml(self.root) if self.tls else "",
             admin=self._admin_command(),
             other_client=OTHER_CLIENT_ID, other_key=other.name,
             publishing_client=PUBLISHING_CLIENT_ID, key_set_address=self.key_set_address,
@@ -159,7 +164,7 @@ class FilledResponder:
         """How a command of the settings file reaches this payer's admin API."""
         python = sys.executable.replace("\\", "/")
         trust = f" --authorities {self.tls.client.authorities}" if self.tls else ""
-        root = self.fhir_base.removesuffix("/fhir")
+        root = self.root
         token = self.payer.settings.admin_token.reveal()
         return f"{python} -m payer_exchange.cli admin{trust} --url {root} --token {token}"
 
@@ -248,7 +253,9 @@ def start_responder(
         found = open_responder(options, root, data_dir, clock=clock, progress=progress)
         # Only what failed half-way is undone: from here on it is the caller's to close.
         undo.pop_all()
-    server.soften(found.simulator.listening)
+    if kit and kit.authority:
+        publish_bundle(found.simulator, kit.authority)
+    server.change(found.simulator.listening)
     server.start(found.simulator.app)
     return RunningResponder(
         payer=found.payer,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from cheroot import wsgi
 from flask import Blueprint, Flask, Request, Response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -56,7 +56,7 @@ After = Callable[[Request, Response], Response]
 class RespondingSimulator:
     """A responding payer behind HTTP. `after` lets a defect change any answer, by endpoint name.
 
-    `listening` lets one change how the listener speaks TLS, where it does.
+    `listening` lets one change how its server listens, where it has one of its own.
     """
 
     def __init__(self, payer: RespondingPayer) -> None:
@@ -64,7 +64,7 @@ class RespondingSimulator:
         self.trust = TrustRoutes(payer)
         self.udap = UdapRoutes(payer)
         self.after: list[tuple[str, After]] = []
-        self.listening: list[Callable[[ssl.SSLContext], None]] = []
+        self.listening: list[Callable[[wsgi.Server], None]] = []
         self.app = Flask(__name__)
         self.app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
         self._mount()

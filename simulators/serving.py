@@ -78,11 +78,10 @@ class Server:
         """The origin the server answers at."""
         return f"{self._scheme}://{self.host}:{self.port}"
 
-    def soften(self, changes: Iterable[Callable[[ssl.SSLContext], None]]) -> None:
-        """Change how TLS is spoken, where it is: defects are put in like this."""
-        adapter = self._server.ssl_adapter
-        for change in changes if adapter else ():
-            change(adapter.context)
+    def change(self, changes: Iterable[Callable[[wsgi.Server], None]]) -> None:
+        """Change how it listens: defects are put in like this."""
+        for change in changes:
+            change(self._server)
 
     def start(self, app: Any) -> None:
         """Answer with an application, in a thread of its own."""

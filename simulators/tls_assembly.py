@@ -10,11 +10,18 @@ from pathlib import Path
 
 from ..reference.clock import Clock
 from ..reference.errors import SettingsError
+from ..reference.fhir import json
+from ..reference.registration.mtls_bundle import MtlsEndpoint, make_bundle
 from ..reference.tls import ServerTls, Tls
 from ..reference.trust.pki import Issued, TestAuthority
+from .answers import fhir_answer
+from .responding import RespondingSimulator
 
 TEST = "test"
 CLIENT_URI = "https://requesting-payer.example.org/mutual-tls"
+SIGNER_URI = "https://responding-payer.example.org/endpoint-bundle"
+BUNDLE_PATH = "/mtls-endpoint-bundle.json"
+_SUPPORT = "https://responding-payer.example.org/members"
 _FOLDER = "tls"
 _ROOT, _SERVER, _CLIENT = "test-root", "server", "requesting-payer"
 
@@ -28,12 +35,27 @@ class TlsKit:
     authority: Path | None = None
     """The folder of the test authority, if it is one's own."""
 
-    def toml(self) -> str:
-        """The section of payer-exchange.toml for a client."""
-        told = {"authorities": self.client.authorities, "certificate": self.client.certificate,
-                "key": self.client.key, "test_authority": self.authority}  # fmt: skip
-        lines = (f'{name} = "{_slashed(value)}"\n' for name, value in told.items() if value)
-        return "[target.tls]\n" + "".join(lines) + "\n"
+    def toml(self, root: str) -> str:
+        """The section of payer-exchange.toml for a client of the payer at that root URL."""
+        files = {"authorities": self.client.authorities, "certificate": self.client.certificate,
+                 "key": self.client.key, "test_authority": self.authority}  # fmt: skip
+        told = {name: _slashed(value) for name, value in files.items() if value}
+        if self.authority:
+            told["endpoint_bundle"] = f"{root}{BUNDLE_PATH}"
+        return "[target.tls]\n" + "".join(f'{k} = "{v}"\n' for k, v in told.items()) + "\n"
+
+
+def publish_bundle(simulator: RespondingSimulator, folder: Path) -> None:
+    """Have the payer publish the signed Bundle of its endpoint, signed by its test authority."""
+    payer = simulator.payer
+    settings, authority = payer.settings, TestAuthority.read(folder, payer.clock)
+    signer = authority.issue(uris=[SIGNER_URI], subject="TEST signer")
+    told = MtlsEndpoint(
+        settings.identity, settings.fhir_base, settings.token_url, _SUPPORT,
+        (folder / f"{_ROOT}.pem").read_text(encoding="ascii"),
+    )  # fmt: skip
+    content = make_bundle(told, signer, payer.clock.now())
+    simulator.app.add_url_rule(BUNDLE_PATH, "mtls_bundle", lambda: fhir_answer(json.write(content)))
 
 
 def tls_kit(

@@ -37,6 +37,16 @@ def metadata_by_head(seen: Seen) -> None:
     seen.look_at(target.http.request("HEAD", target.absolute("metadata")))
 
 
+@when(parsers.parse('the member\'s Patient is asked for with the header "{name}"'))
+def patient_with_header(seen: Seen, name: str) -> None:
+    run = seen.run
+    member = run.member_id("unique")
+    token = run.token("data", member)
+    headers = {"aCCEPT": "application/fhir+json", name: f"Bearer {token.value.reveal()}"}
+    url = run.target.absolute(f"Patient/{member}")
+    seen.look_at(run.http.request("GET", url, headers=headers))
+
+
 @then("the answer is FHIR JSON in UTF-8")
 def is_fhir_json(seen: Seen) -> None:
     answers.has_media_type(seen.exchange, "application/fhir+json")

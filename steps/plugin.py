@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .seen import Seen
 
 STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_sets", "transport",
-                 "udap_discovery", "udap_registration", "udap_token",
+                 "endpoint_bundles", "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
                  "bulk_exporting", "isolation", "forgery", "scopes", "media_types")  # fmt: skip

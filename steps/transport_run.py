@@ -65,9 +65,9 @@ class TransportRun:
 
     # Other connections
 
-    def without(self) -> HttpClient:
-        """A connection that shows no certificate."""
-        return self._client(Tls(self.tls.authorities))
+    def without(self, url: str = "") -> HttpClient:
+        """A connection that shows no certificate: to the target, or to a URL of the settings."""
+        return self._client(Tls(self.tls.authorities), url)
 
     def own(self) -> HttpClient:
         """A new connection that shows the judge's own certificate."""
@@ -80,9 +80,9 @@ class TransportRun:
             # Read at once: the files are gone when the connection is made.
             return self._client(Tls(self.tls.authorities, str(chain), str(key)))
 
-    def _client(self, tls: Tls) -> HttpClient:
+    def _client(self, tls: Tls, url: str = "") -> HttpClient:
         return HttpClient(
-            EgressRules(typed=self._run.target.fhir_base),
+            EgressRules(typed=url or self._run.target.fhir_base),
             timeout_s=self._run.settings.target.timeout_s,
             observer=self._run.recorder,
             tls=tls,

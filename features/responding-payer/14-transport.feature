@@ -76,3 +76,24 @@ Feature: Transport
     When a bound token is used over a connection with another certificate
     Then the answer has status 401
     And the header "WWW-Authenticate" contains "invalid_token"
+
+  @mtls-bundle
+  Scenario: The endpoint bundle is signed
+    When the signed endpoint bundle is read
+    Then the bundle is a collection with timestamp and signature
+    And its signature holds
+
+  @mtls-endpoint
+  Scenario: The endpoint bundle tells of one endpoint in force
+    When the signed endpoint bundle is read
+    Then its endpoint is active, of one payload type, and carries certificates in force
+
+  @mtls-org
+  Scenario: The endpoint bundle tells whom to turn to
+    When the signed endpoint bundle is read
+    Then its organizations are active and name a page for support
+
+  @mtls-associated-servers
+  Scenario: The endpoint bundle tells where to register
+    When the signed endpoint bundle is read
+    Then its endpoint names the FHIR base and a server to register or authenticate at

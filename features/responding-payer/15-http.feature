@@ -28,3 +28,8 @@ Feature: HTTP and media types
   Scenario: The search parameters that are declared can be used in a type filter
     When exports are started with a type filter by each declared search parameter
     Then each of them is accepted
+
+  @http-01
+  Scenario: Headers are understood whatever the case of their names
+    When the member's Patient is asked for with the header "aUTHORIZATION"
+    Then the answer has status 200

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import Any
 
+from cheroot import wsgi
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from flask import request
 
 from ...reference.errors import BadRequest
@@ -17,18 +20,44 @@ from .registry import change_json, defect
 _ANY_TIME = 0x200000
 
 
+def _soften(simulator: RespondingSimulator, change: Callable[[ssl.SSLContext], None]) -> None:
+    """Change how TLS is spoken, where it is."""
+
+    def soften(server: wsgi.Server) -> None:
+        if server.ssl_adapter:
+            change(server.ssl_adapter.context)
+
+    simulator.listening.append(soften)
+
+
+@defect("HT-case", "A header is known in one spelling alone", "http-01")
+def one_spelling(simulator: RespondingSimulator) -> None:
+    class Strict(HeaderReader):
+        def _transform_key(self, key_name: bytes) -> bytes:
+            name = key_name.strip()
+            return name if name == name.title() else b"X-Unknown-Header"
+
+    def listen(server: wsgi.Server) -> None:
+        request = type("Request", (HTTPRequest,), {"header_reader": Strict()})
+        server.ConnectionClass = type(
+            "Connection", (HTTPConnection,), {"RequestHandlerClass": request}
+        )
+
+    simulator.listening.append(listen)
+
+
 @defect("R18", "TLS below 1.2 is taken", "tls-01", also=("tls-03", "hrex-sec-9"))
 def old_tls(simulator: RespondingSimulator) -> None:
     def soften(context: ssl.SSLContext) -> None:
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.set_ciphers("ALL:@SECLEVEL=0")
 
-    simulator.listening.append(soften)
+    _soften(simulator, soften)
 
 
 @defect("R18-ciphers", "Ciphers that encrypt nothing are taken", "tls-03", "hrex-sec-9")
 def no_cipher(simulator: RespondingSimulator) -> None:
-    simulator.listening.append(lambda c: c.set_ciphers("ALL:eNULL:aNULL:@SECLEVEL=0"))
+    _soften(simulator, lambda c: c.set_ciphers("ALL:eNULL:aNULL:@SECLEVEL=0"))
 
 
 @defect("R18-http", "An endpoint is told with plain http", "tls-01", also=("tls-03", "hrex-sec-9"))
@@ -63,7 +92,7 @@ def any_time(simulator: RespondingSimulator) -> None:
     def soften(context: ssl.SSLContext) -> None:
         context.verify_flags |= ssl.VerifyFlags(_ANY_TIME)
 
-    simulator.listening.append(soften)
+    _soften(simulator, soften)
 
 
 @defect("R19-uri", "Any certificate of the authority proves any client", "mtls-03", "hrex-sec-15")
@@ -94,3 +123,45 @@ def closed_discovery(simulator: RespondingSimulator) -> None:
         return strict()
 
     views["fhir.smart"] = smart
+
+
+def _bundle(
+    ident: str, words: str, requirement: str, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    """A flaw of the signed endpoint bundle, which is signed over it as it should be."""
+    # Where the change comes after the signing, the signature does not hold either.
+    also = () if requirement == "mtls-bundle" else ("mtls-bundle",)
+
+    @defect(ident, words, requirement, also=also)
+    def install(simulator: RespondingSimulator) -> None:
+        change_json(simulator, "mtls_bundle", change)
+
+
+def _of(bundle: dict[str, Any], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == kind
+    )
+    return found
+
+
+def _without(bundle: dict[str, Any], kind: str, *names: str) -> None:
+    for name in names:
+        _of(bundle, kind).pop(name)
+
+
+_bundle("MB-unsigned", "The endpoint bundle is not signed", "mtls-bundle",
+        lambda bundle: bundle.pop("signature") and None)  # fmt: skip
+_bundle("MB-changed", "The endpoint bundle was changed after it was signed", "mtls-bundle",
+        lambda bundle: bundle.update(timestamp="2020-01-01T00:00:00Z"))  # fmt: skip
+_bundle("MB-off", "The endpoint of the bundle is not active", "mtls-endpoint",
+        lambda bundle: _of(bundle, "Endpoint").update(status="off"))  # fmt: skip
+_bundle("MB-bare", "The endpoint of the bundle carries no certificate", "mtls-endpoint",
+        lambda bundle: _of(bundle, "Endpoint")["extension"].pop(0) and None)  # fmt: skip
+_bundle("MB-payload", "The endpoint of the bundle has two payload types", "mtls-endpoint",
+        lambda bundle: _of(bundle, "Endpoint")["payloadType"].append({"text": "two"}))  # fmt: skip
+_bundle("MB-support", "The bundle names no page for support", "mtls-org",
+        lambda bundle: _without(bundle, "Organization", "telecom"))  # fmt: skip
+_bundle("MB-server", "The bundle names no server to register at", "mtls-associated-servers",
+        lambda bundle: _of(bundle, "Endpoint")["extension"].pop(1) and None)  # fmt: skip
+_bundle("MB-address", "The endpoint of the bundle is another payer's", "mtls-associated-servers",
+        lambda bundle: _of(bundle, "Endpoint").update(address="https://an.example"))  # fmt: skip
