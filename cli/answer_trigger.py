@@ -10,23 +10,18 @@ import json
 import os
 import sys
 import tempfile
-from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ..reference.asking import consent_period, coverage_to_link, hrex_consent
-from ..reference.clock import SystemClock
 from ..reference.errors import SettingsError
-from ..reference.parties import PayerIdentity
-from ..reference.requesting import RequestingPayer, RequestingSettings
-from ..reference.store.database import open_data_dir
 from ..simulators.requesting_defects import REQUESTING_DEFECTS, break_requester
+from ..simulators.triggered import triggered
 
-_SYSTEM = "https://requesting-payer.example.org/member-id"
-_NAMES = ("FHIR_BASE", "CLIENT_ID", "KEY_FILE", "MEMBER_FILE")
-_LIMIT_S = 90
+_NEEDED = ("FHIR_BASE", "CLIENT_ID", "KEY_FILE", "MEMBER_FILE")
+_MORE = {"FILE_ORIGINS": "", "OPERATION": "member-match", "ACTION": "exchange", "DAY": "",
+         "PDEX_VERSION": "2.2.0", "WORK_FOLDER": ""}  # fmt: skip
 
 
 @click.command("answer-trigger")
@@ -37,82 +32,22 @@ def answer_trigger(defects: tuple[str, ...]) -> None:
     for ident in defects:
         break_requester(ident)
     told = _environment()
-    with tempfile.TemporaryDirectory(prefix="payer-exchange-") as folder:
-        outcome = _exchange(told, Path(folder))
+    kept = told["WORK_FOLDER"]
+    place = nullcontext(kept) if kept else tempfile.TemporaryDirectory(prefix="payer-exchange-")
+    with place as folder, triggered(told, Path(folder)) as asked:
+        outcome = asked.run()
     click.echo(json.dumps(outcome))
     sys.exit(0 if outcome["outcome"] == "completed" else 1)
 
 
 def _environment() -> dict[str, str]:
-    found = {name: os.environ.get(f"PAYER_EXCHANGE_{name}", "") for name in _NAMES}
-    missing = [f"PAYER_EXCHANGE_{name}" for name, value in found.items() if not value]
+    found = {name: os.environ.get(f"PAYER_EXCHANGE_{name}", "") for name in (*_NEEDED, *_MORE)}
+    missing = [f"PAYER_EXCHANGE_{name}" for name in _NEEDED if not found[name]]
     if missing:
         raise SettingsError(
             f"{', '.join(missing)} is not set: payer-exchange verify requesting-payer sets it."
         )
-    return {**found, "FILE_ORIGINS": os.environ.get("PAYER_EXCHANGE_FILE_ORIGINS", "")}
-
-
-def _exchange(told: dict[str, str], folder: Path) -> dict[str, Any]:
-    member = json.loads(Path(told["MEMBER_FILE"]).read_text(encoding="utf-8"))
-    asking, answering = (_party(member[f"{role}_payer"]) for role in ("requesting", "responding"))
-    settings = RequestingSettings(
-        "http://127.0.0.1/fhir", asking, folder, patient_system=_SYSTEM, allow_loopback=True
-    )
-    payer = RequestingPayer(settings, open_data_dir(folder, "requesting-payer"))
-    try:
-        payer.register({"servers": [_server(told, member["responding_payer"])]})
-        payer.keep_local([json.dumps(_local(member["patient"])).encode()])
-        parts = _parts(member, asking, answering)
-        task = payer.invoke_export(_invocation(told["FHIR_BASE"], parts))
-        ended = payer.wait(task["id"], _LIMIT_S)
-        kept = Counter(entry.type for entry in payer.ledger.of(ended.id))
-        return {"outcome": ended.status, "resources": dict(kept)}
-    finally:
-        payer.close()
-
-
-def _server(told: dict[str, str], payer: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": "played",
-        "issuer": told["FHIR_BASE"],
-        "fhir_base": told["FHIR_BASE"],
-        "client_id": told["CLIENT_ID"],
-        "key_file": told["KEY_FILE"],
-        "file_origins": told["FILE_ORIGINS"].split(),
-        "organization": {**payer["identifier"], "name": payer["name"]},
-    }
-
-
-def _parts(
-    member: dict[str, Any], asking: PayerIdentity, answering: PayerIdentity
-) -> dict[str, Any]:
-    ident = member["patient"]["id"]
-    start, end = consent_period("current", SystemClock().now().date())
-    return {
-        "MemberPatient": member["patient"],
-        "CoverageToMatch": member["coverage_to_match"],
-        "CoverageToLink": coverage_to_link(ident, asking, "NEW-1"),
-        "Consent": hrex_consent(ident, discloser=answering, recipient=asking, start=start, end=end),
-    }
-
-
-def _invocation(issuer: str, parts: dict[str, Any]) -> dict[str, Any]:
-    found = [
-        {"name": "localPatient", "valueReference": {"reference": "Patient/local-1"}},
-        {"name": "sourceIssuerUrl", "valueString": issuer},
-        {"name": "memberMatch", "part": [{"name": n, "resource": r} for n, r in parts.items()]},
-    ]
-    return {"resourceType": "Parameters", "parameter": found}
-
-
-def _local(patient: dict[str, Any]) -> dict[str, Any]:
-    """The member as this payer's own Patient."""
-    return {**patient, "id": "local-1", "identifier": [{"system": _SYSTEM, "value": "NEW-1"}]}
-
-
-def _party(told: dict[str, Any]) -> PayerIdentity:
-    return PayerIdentity(told["identifier"]["system"], told["identifier"]["value"], told["name"])
+    return {name: value or _MORE.get(name, "") for name, value in found.items()}
 
 
 if __name__ == "__main__":

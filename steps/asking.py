@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +14,12 @@ from pytest_bdd import given, parsers, then
 from ..reference.http import Exchange
 from ..reference.trust import keys
 from .checks import asking
-from .requester.played import Call
+from .requester.calls import Call
 from .requester.records import ASKING, PLAYED
 from .requester.run import CLIENT_ID, Asked, RequesterRun
 from .verdicts import CannotTell, CheckFailed
 
-_DATA = ("search", "read", "kick-off", "status", "file")
+_DATA = ("search", "read", "kick-off", "group-export", "status", "file")
 
 
 @dataclass(slots=True)
@@ -50,6 +50,10 @@ class Exchanged:
         for call in self.calls("token"):
             text = asking.one_value(call.form, "client_assertion")
             yield (call, text, *asking.segments(text))
+
+    def key_of(self, call: Call) -> Mapping[str, Any]:
+        """The key that is registered in the round of a call."""
+        return self.now.keys[call.round]
 
     def match(self) -> dict[str, dict[str, Any]]:
         """The parts of the match request."""
@@ -123,6 +127,14 @@ def token_has(exchanged: Exchanged, name: str) -> None:
         asking.one_value(call.form, name)
 
 
+@then(parsers.parse('every assertion is signed with "{algorithm}"'))
+def signed_with(exchanged: Exchanged, algorithm: str) -> None:
+    for _, _, head, _ in exchanged.assertions():
+        if head.get("alg") != algorithm:
+            raise CheckFailed("An assertion is signed by another algorithm than the one offered.",
+                              algorithm, str(head.get("alg")), "alg")  # fmt: skip
+
+
 @then("the token request after the match names the member")
 def member_token(exchanged: Exchanged) -> None:
     visit = exchanged.now.visit
@@ -159,8 +171,8 @@ def assertion_type(exchanged: Exchanged) -> None:
 
 @then("every assertion is signed by the registered key")
 def signed(exchanged: Exchanged) -> None:
-    public = keys.key_object(exchanged.run.key).public_key()
-    for _, text, _, _ in exchanged.assertions():
+    for call, text, _, _ in exchanged.assertions():
+        public = keys.key_object(exchanged.key_of(call)).public_key()
         try:
             jwt.api_jws.decode(text, public, algorithms=["ES384", "RS384"])
         except jwt.InvalidTokenError as error:
@@ -180,8 +192,8 @@ def offered_algorithm(exchanged: Exchanged) -> None:
 
 @then("every assertion names the registered key")
 def names_key(exchanged: Exchanged) -> None:
-    for _, _, head, _ in exchanged.assertions():
-        if head.get("kid") != exchanged.run.key["kid"]:
+    for call, _, head, _ in exchanged.assertions():
+        if head.get("kid") != exchanged.key_of(call)["kid"]:
             raise CheckFailed("An assertion does not name its key.", "the kid that is registered",
                               "another" if head.get("kid") else "none", "kid")  # fmt: skip
 
@@ -273,6 +285,22 @@ def searched_by_identifier(exchanged: Exchanged) -> None:
         raise CheckFailed("The identifier of the match is not used as it was given.",
                           "system and value of MemberIdentifier",
                           f"{len(found)} other identifiers", "identifier")  # fmt: skip
+
+
+@then("the next page is asked for as it was told")
+def next_page(exchanged: Exchanged) -> None:
+    found = [c.exchange.url for c in exchanged.calls("search")]
+    told = exchanged.now.visit.next_page
+    if told not in found:
+        raise CheckFailed("A page is not asked for by the link that leads to it.",
+                          "the address of the next link, as it is",
+                          f"{len(found)} other searches", "link")  # fmt: skip
+
+
+@then("the old coverage holds every element of the card")
+def card(exchanged: Exchanged) -> None:
+    card = exchanged.now.visit.member.coverage("")
+    asking.tells_the_card(asking.part(exchanged.match(), "CoverageToMatch"), card)
 
 
 @then("the new coverage holds no element that HRex does not support")

@@ -21,7 +21,7 @@ STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_se
                  "member_match", "exporting",
                  "retrieving", "access", "delivering", "bulk_matching",
                  "bulk_exporting", "isolation", "forgery", "scopes", "media_types")  # fmt: skip
-REQUESTER_MODULES = ("asking", "asking_export")
+REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk")
 _JUDGING = "payer-exchange-judging"
 
 

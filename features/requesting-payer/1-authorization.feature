@@ -107,3 +107,30 @@ Feature: Authorization of a requesting payer
   Scenario: No token stands in an address
     Given the exchange "plain"
     Then no address holds a token
+
+  @smart-jwt-14
+  Scenario Outline: The client can sign with either algorithm (<algorithm>)
+    Given the exchange "<name>"
+    Then every assertion is signed with "<algorithm>"
+    And every assertion is signed by the registered key
+    And the record is received
+
+    Examples:
+      | algorithm | name       |
+      | RS384     | only-rs384 |
+      | ES384     | only-es384 |
+
+  @smart-tok-05
+  Scenario: A new key is used once it is registered
+    Given the exchange "rotated-key"
+    Then every assertion is signed by the registered key
+
+  @smart-jwt-02
+  Scenario: A new key is named once it is registered
+    Given the exchange "rotated-key"
+    Then every assertion names the registered key
+
+  @smart-use-03
+  Scenario: What lies at another host is not asked for with a token
+    Given the exchange "foreign-references"
+    Then no call to another host than the payer's own carries a token

@@ -92,3 +92,19 @@ Feature: Member match by a requesting payer
       | role      |
       | discloser |
       | recipient |
+
+  @hrex-prof-mm-in-consent-100
+  Scenario: The match request holds a Consent
+    Given the exchange "plain"
+    Then the match request holds "Consent"
+
+  @hrex-mm-2
+  Scenario: The coverage of the other payer tells what the card tells
+    Given the exchange "plain"
+    Then the old coverage holds every element of the card
+
+  @search-04
+  Scenario: The pages of a search are followed as they are told
+    Given the exchange "paged-search"
+    Then the next page is asked for as it was told
+    And the record is received

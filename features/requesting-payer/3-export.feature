@@ -110,3 +110,8 @@ Feature: Export by a requesting payer
   Scenario: Unknown extensions and absent values are taken in
     Given the exchange "extensions"
     Then the record is received
+
+  @hrex-conf-2 @pdex-83 @pdex-104
+  Scenario: A record with all that must be supported is taken in
+    Given the exchange "must-support"
+    Then the record is received

@@ -106,8 +106,8 @@ class Conversation:
         if matched.patient:
             return matched
         query = urlencode({"identifier": "|".join(matched.identifier)})
-        bundle = self._bundle(f"Patient?{query}", matched)
-        found = [r["id"] for r in _resources(bundle) if r.get("resourceType") == "Patient"]
+        found = [r["id"] for bundle in self.pages(f"Patient?{query}", matched)
+                 for r in _resources(bundle) if r.get("resourceType") == "Patient"]  # fmt: skip
         if len(found) != 1:
             raise NoMatch(
                 "The source payer matched the member but does not find the Patient by the "

@@ -15,7 +15,7 @@ from .registry import RECEIVED, defect, sending
 
 def _match(
     ident: str, summary: str, change: Callable[[dict[str, Any]], Any], *violates: str,
-    also: tuple[str, ...] = (),
+    also: tuple[str, ...] = (), version: str = "2.2.0",
 ) -> None:  # fmt: skip
     """Match requests with other parts."""
 
@@ -27,7 +27,7 @@ def _match(
             body["parameter"] = [{"name": n, "resource": r} for n, r in parts.items()]
             sent.request_body = json.write(body)
 
-    defect(ident, summary, *violates, also=also)(lambda: sending(tamper))
+    defect(ident, summary, *violates, also=also, version=version)(lambda: sending(tamper))
 
 
 @defect("Q20", "A Patient is searched for before the match", "pdex-196", "pdex-209")
@@ -147,3 +147,11 @@ def another_identifier() -> None:
 _match("Q41", "The new coverage tells what the member pays",
        _change("CoverageToLink", costToBeneficiary=[{"valueMoney": {"value": 20}}]),
        "hrex-mm-5")  # fmt: skip
+_match("Q42", "The card's number is left out", _change("CoverageToMatch", subscriberId=None),
+       "hrex-mm-2")  # fmt: skip
+_match("Q43", "In PDex 2.0.0 the match request holds no Consent",
+       lambda parts: parts.pop("Consent"), "hrex-prof-mm-in-consent-100",
+       also=("cms0057-attestation", "hrex-mm-1", "hrex-prof-consent-action",
+             "hrex-prof-consent-actors", "hrex-prof-consent-core", "hrex-prof-consent-nofilters",
+             "hrex-prof-consent-period", "hrex-prof-consent-policy"),
+       version="2.0.0")  # fmt: skip

@@ -22,6 +22,8 @@ class RequestingDefect:
     violates: tuple[str, ...]
     install: Install
     also: tuple[str, ...] = ()
+    version: str = "2.2.0"
+    """The version of PDex that is played when it is looked for."""
 
 
 REQUESTING_DEFECTS: dict[str, RequestingDefect] = {}
@@ -40,10 +42,12 @@ def break_requester(ident: str) -> None:
 
 
 def defect(
-    ident: str, summary: str, *violates: str, also: tuple[str, ...] = ()
+    ident: str, summary: str, *violates: str, also: tuple[str, ...] = (), version: str = "2.2.0"
 ) -> Callable[[Install], Install]:
     def register(install: Install) -> Install:
-        REQUESTING_DEFECTS[ident] = RequestingDefect(ident, summary, violates, install, also)
+        REQUESTING_DEFECTS[ident] = RequestingDefect(
+            ident, summary, violates, install, also, version
+        )
         return install
 
     return register
@@ -52,7 +56,10 @@ def defect(
 # What cannot be met either by a requesting payer that does not bring an exchange to its end.
 RECEIVED = ("bulk-man-27", "bulk-out-10", "bulk-status-05", "bulk-status-08", "bulk-status-12",
             "hrex-conf-6", "hrex-conf-7", "http-04", "pdex-109", "pdex-200", "smart-rsp-11",
-            "smart-rsp-12", "bulk-out-05", "bulk-del-05", "http-06")  # fmt: skip
+            "smart-rsp-12", "bulk-out-05", "bulk-del-05", "http-06", "bulk-man-18", "bulk-man-25",
+            "bulk-out-07", "bulk-out-08", "bulk-param-17", "hrex-conf-2", "pdex-83", "pdex-104",
+            "pdex-137", "pdex-154b", "search-04", "smart-jwt-14", "bulk-out-20", "pdex-173",
+            "pdex-166", "pdex-138b")  # fmt: skip
 
 
 def sending(change: Callable[[Exchange], None]) -> None:
@@ -67,7 +74,7 @@ def sending(change: Callable[[Exchange], None]) -> None:
 
 def header(
     ident: str, summary: str, meant: Callable[[Exchange], bool], name: str, value: str | None,
-    *violates: str, also: tuple[str, ...] = (),
+    *violates: str, also: tuple[str, ...] = (), version: str = "2.2.0",
 ) -> None:  # fmt: skip
     """Requests with another header; None takes it out."""
 
@@ -78,7 +85,15 @@ def header(
             if value is not None:
                 sent.request_headers[name] = value
 
-    defect(ident, summary, *violates, also=also)(lambda: sending(change))
+    defect(ident, summary, *violates, also=also, version=version)(lambda: sending(change))
+
+
+def is_bulk_match(sent: Exchange) -> bool:
+    return sent.url.endswith("$bulk-member-match")
+
+
+def is_group_export(sent: Exchange) -> bool:
+    return sent.url.endswith("$davinci-data-export")
 
 
 def is_kick_off(sent: Exchange) -> bool:

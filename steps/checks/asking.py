@@ -148,6 +148,17 @@ def is_coverage(coverage: Mapping[str, Any]) -> None:
             "neither", "Coverage.identifier")  # fmt: skip
 
 
+def tells_the_card(coverage: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+    """Each number and name that the card tells stands in the Coverage."""
+    found = json.dumps(coverage)
+    wanted = {"identifier": card["identifier"][0]["value"], "subscriberId": card["subscriberId"],
+              **{f"class {c['type']['coding'][0]['code']}": c["value"] for c in card["class"]},
+              "relationship": card["relationship"]["coding"][0]["code"]}  # fmt: skip
+    missing = [name for name, value in wanted.items() if f'"{value}"' not in found]
+    _expect(not missing, "CoverageToMatch does not tell what the card tells.", ", ".join(wanted),
+            f"no {', no '.join(missing)}", "CoverageToMatch")  # fmt: skip
+
+
 # HRex Coverage: what is must-support, and what every resource may have.
 _SUPPORTED = frozenset({
     "beneficiary", "class", "dependent", "identifier", "payor", "period", "policyHolder",

@@ -6,81 +6,51 @@ it learned from another payer, is seen.
 
 from __future__ import annotations
 
-import gzip
-import json
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from ...reference.fhir import media
 from ...reference.http import Exchange
-from .records import PlayedMember, lines, record
+from .bulk import GroupBook
+from .calls import Answer, Call, as_fhir, as_json, refusal
+from .jobs import Job, parameters_of
+from .records import PlayedMember, Record
 from .script import Script
 
 _BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 _MATCH = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of the requester: what place of the played payer it was to, and all of it."""
-
-    place: str
-    exchange: Exchange
-
-    def header(self, name: str) -> str:
-        """A header that was sent, whatever its case; empty when absent."""
-        sent = self.exchange.request_headers
-        return next((v for k, v in sent.items() if k.lower() == name.lower()), "")
-
-    @property
-    def form(self) -> dict[str, list[str]]:
-        """The fields of a form that was sent."""
-        return parse_qs(self.exchange.request_body.decode("utf-8", "replace"), True)
-
-    @property
-    def query(self) -> dict[str, list[str]]:
-        """The query of the address."""
-        return parse_qs(urlsplit(self.exchange.url).query, True)
-
-    def json(self) -> Any:
-        """The JSON that was sent; None when it is none."""
-        try:
-            return json.loads(self.exchange.request_body)
-        except ValueError:
-            return None
+_GROUPS = "http://hl7.org/fhir/us/davinci-pdex/OperationDefinition/BulkMemberMatch"
+_DATA = "http://hl7.org/fhir/us/davinci-atr/OperationDefinition/davinci-data-export"
+# What a transactionTime says in the first round, and in one that comes later.
+TIMES = ("2026-01-02T03:04:05Z", "2026-04-02T03:04:05Z")
+Make = Callable[[Call], Answer]
 
 
 class Visit:
     """One exchange under a script: what the payer knows in it, and every call made."""
 
-    def __init__(self, script: Script, member: PlayedMember, main: str, files: str) -> None:
-        self.script, self.member = script, member
-        self.main, self.file_host = main, files
+    def __init__(self, script: Script, main: str, files: str, version: str = "2.2.0") -> None:
+        self.script, self.main, self.file_host, self.version = script, main, files, version
+        self.members = [PlayedMember() for _ in script.members or ("",)]
+        self.records = {m.patient_id: Record.of(m, script, files) for m in self.members}
         self.calls: list[Call] = []
         self.tokens: dict[str, float] = {}
+        self.jobs: list[Job] = []
+        self.round = 0
         self.lock = threading.Lock()
         self._base = f"/{secrets.token_hex(5)}/r4"
         below = self._base if script.relative_token_endpoint else ""
         self._token = f"{below}/{secrets.token_hex(5)}"
-        self._status, self._moved = f"/{secrets.token_hex(8)}", f"/{secrets.token_hex(8)}"
-        self._waits = list(script.waiting)
-        self._files: dict[str, tuple[str, bytes]] = {}
-        self._make_files()
+        self._page = secrets.token_urlsafe(12)
+        self.book = GroupBook(script, self.members)
+
+    @property
+    def member(self) -> PlayedMember:
+        """The member of an exchange of one, the first one of several."""
+        return self.members[0]
 
     @property
     def fhir_base(self) -> str:
@@ -93,28 +63,41 @@ class Visit:
         return self.main + self._token
 
     @property
-    def status_url(self) -> str:
-        """Where the export is polled."""
-        return self.main + self._status
+    def next_page(self) -> str:
+        """Where the second page of a search is; random in each exchange."""
+        return f"{self.fhir_base}/Patient?more={self._page}"
 
-    def of(self, place: str) -> list[Call]:
-        """The calls to a place, in order."""
-        return [call for call in self.calls if call.place == place]
+    def of(self, *places: str) -> list[Call]:
+        """The calls to places, in order."""
+        return [call for call in self.calls if call.place in places]
+
+    def exports(self) -> list[Job]:
+        """The exports of data that were started."""
+        return [job for job in self.jobs if not job.place]
+
+    def held(self) -> dict[str, int]:
+        """How many resources of each type the requester has when it took in all it was given."""
+        found: dict[str, int] = {}
+        for member in self.book.matched() if self.script.is_bulk else self.members:
+            for kind, count in self.records[member.patient_id].counts(self.round).items():
+                found[kind] = found.get(kind, 0) + count
+        return found
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Answer a call and keep both."""
         place, make = self._route(method, urlsplit(url).path)
         sent = Exchange(method, url, dict(headers), body, time.time())
         with self.lock:
-            self.calls.append(Call(place, sent))
+            self.calls.append(Call(place, sent, self.round))
             found = make(self.calls[-1])
         sent.status, sent.headers, sent.body = found.status, dict(found.headers), found.body
         sent.elapsed_s = time.time() - sent.started
         return found
 
-    def _route(self, method: str, path: str) -> tuple[str, Callable[[Call], Answer]]:
+    def _route(self, method: str, path: str) -> tuple[str, Make]:
         base, patient = self._base, f"{self._base}/Patient/{self.member.patient_id}"
-        places: dict[str, tuple[str, Callable[[Call], Answer]]] = {
+        matched = f"{base}/Group/{self.book.matched_id}"
+        places: dict[str, tuple[str, Make]] = {
             f"{base}/.well-known/smart-configuration": ("smart", self._smart),
             f"{base}/metadata": ("metadata", self._metadata),
             self._token: ("token", self._give_token),
@@ -123,43 +106,57 @@ class Visit:
             patient: ("read", self._guarded(self._read)),
             f"{patient}/$export": ("kick-off", self._guarded(self._kick_off)),
             f"{base}/Patient/$export": ("kick-off", self._guarded(self._kick_off)),
-            self._status: ("delete" if method == "DELETE" else "status",
-                           self._guarded(self._poll)),
+            f"{base}/Group/$bulk-member-match": ("bulk-match", self._guarded(self._bulk_match)),
+            f"{matched}/$davinci-data-export": ("group-export",
+                                                self._guarded(self._group_kick_off)),
         }  # fmt: skip
         if path in places:
             return places[path]
-        if path in self._files:
-            return "file", self._file
-        if path.startswith(self._moved):
-            return "moved", lambda _call: Answer(
-                307, headers={"Location": self.file_host + path.removeprefix(self._moved)}
-            )
-        return "elsewhere", lambda _call: _refusal(404, "not-found")
+        found = (job.route(method, path) for job in self.jobs)
+        routed = next((place for place in found if place), None)
+        if routed:
+            return routed
+        if path.startswith(f"{base}/Group/"):
+            return "other-group", lambda _call: refusal(404, "not-found")
+        return "elsewhere", lambda _call: refusal(404, "not-found")
 
     # Discovery and tokens
 
     def _smart(self, _call: Call) -> Answer:
         relative = self._token.removeprefix(f"{self._base}/")
         url = relative if self.script.relative_token_endpoint else self.token_url
-        return _json({
+        return as_json({
             "token_endpoint": url,
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
             "token_endpoint_auth_signing_alg_values_supported": list(self.script.algorithms),
-            "scopes_supported": ["system/*.rs", _MATCH],
+            "scopes_supported": ["system/*.rs", _MATCH, _GROUPS],
             "code_challenge_methods_supported": ["S256"],
             "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
         })  # fmt: skip
 
     def _metadata(self, _call: Call) -> Answer:
-        operations = [{"name": "member-match", "definition": _MATCH},
-                      {"name": "export", "definition": f"{_BULK}patient-export"}]  # fmt: skip
-        patient = {"type": "Patient", "interaction": [{"code": "read"}, {"code": "search-type"}],
-                   "operation": operations}  # fmt: skip
-        return _fhir({
+        searched = [{"code": "read"}, {"code": "search-type"}]
+        patient = {
+            "type": "Patient",
+            "interaction": searched,
+            "operation": [
+                {"name": "member-match", "definition": _MATCH},
+                {"name": "export", "definition": f"{_BULK}patient-export"},
+            ],
+        }
+        group = {
+            "type": "Group",
+            "interaction": searched,
+            "operation": [
+                {"name": "bulk-member-match", "definition": _GROUPS},
+                {"name": "davinci-data-export", "definition": _DATA},
+            ],
+        }
+        return as_fhir({
             "resourceType": "CapabilityStatement", "status": "active", "kind": "instance",
             "date": "2026-01-01", "fhirVersion": "4.0.1", "format": ["json"],
-            "rest": [{"mode": "server", "resource": [patient]}],
+            "rest": [{"mode": "server", "resource": [patient, group]}],
         })  # fmt: skip
 
     def _give_token(self, call: Call) -> Answer:
@@ -169,199 +166,77 @@ class Visit:
         # The scope of the match is granted as it is: what is scripted is about data.
         scope = self.script.granted if self.script.granted and "system/" in asked else asked
         extras = {"id_token": "x.y.z", "foo": [1]} if self.script.token_extras else {}
-        return _json({"access_token": token, "token_type": "bearer", "scope": scope,
-                      "expires_in": self.script.token_life_s, **extras},
-                     headers={"Cache-Control": "no-store"})  # fmt: skip
+        return as_json({"access_token": token, "token_type": "bearer", "scope": scope,
+                        "expires_in": self.script.token_life_s, **extras},
+                       headers={"Cache-Control": "no-store"})  # fmt: skip
 
-    def _guarded(self, make: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-        def answer(call: Call) -> Answer:
-            scheme, _, token = call.header("Authorization").partition(" ")
-            until = self.tokens.get(token, 0.0) if scheme.lower() == "bearer" else 0.0
-            return make(call) if until > time.monotonic() else _refusal(401, "login")
+    def _is_let_in(self, call: Call) -> bool:
+        scheme, _, token = call.header("Authorization").partition(" ")
+        until = self.tokens.get(token, 0.0) if scheme.lower() == "bearer" else 0.0
+        return until > time.monotonic()
 
-        return answer
+    def _guarded(self, make: Make) -> Make:
+        return lambda call: make(call) if self._is_let_in(call) else refusal(401, "login")
 
     # Match and retrieval
 
     def _match(self, _call: Call) -> Answer:
         if self.script.match_status != 200:
-            return _refusal(self.script.match_status, "not-found")
+            return refusal(self.script.match_status, "not-found")
         found = [{"name": "MemberIdentifier", "valueIdentifier": self.member.identifier()}]
         if not self.script.identifier_alone:
             reference = {"reference": f"Patient/{self.member.patient_id}"}
             found.append({"name": "MemberId", "valueReference": reference})
-        return _fhir({"resourceType": "Parameters", "parameter": found})
+        return as_fhir({"resourceType": "Parameters", "parameter": found})
 
-    def _search(self, _call: Call) -> Answer:
-        patient = record(self.member)["Patient"][0]
-        entry = {"fullUrl": f"{self.fhir_base}/Patient/{patient['id']}", "resource": patient,
-                 "search": {"mode": "match"}}  # fmt: skip
-        return _fhir({"resourceType": "Bundle", "type": "searchset", "entry": [entry]})
-
-    def _read(self, _call: Call) -> Answer:
-        return _fhir(record(self.member)["Patient"][0])
-
-    def _kick_off(self, _call: Call) -> Answer:
-        return Answer(202, headers={"Content-Location": self.status_url})
-
-    def _poll(self, call: Call) -> Answer:
-        if call.exchange.method == "DELETE":
-            return Answer(202)
-        if self._waits:
-            waiting = self._waits.pop(0)
-            if waiting.status == 202:
-                return Answer(202, headers=waiting.headers())
-            return _refusal(waiting.status, waiting.issue or "throttled", waiting.headers())
-        if self.script.export_fails:
-            return _refusal(500, "processing")
-        return _json(self.manifest())
-
-    def manifest(self) -> dict[str, Any]:
-        """The manifest of the export."""
-        output = [
-            {"type": kind, "url": self._public(path),
-             "count": body.count(b'"resourceType"') + (7 if self.script.wrong_count else 0)}
-            for path, (kind, body) in self._files.items()
-        ]  # fmt: skip
-        extras = {"extension": {"https://example.org/made-up": 1}, "madeUp": True}
-        return {
-            "transactionTime": "2026-01-02T03:04:05Z",
-            "request": f"{self.fhir_base}/Patient/$export",
-            "requiresAccessToken": self.script.requires_token,
-            "output": output,
-            "error": [],
-            **(extras if self.script.manifest_extras else {}),
-        }
-
-    def _public(self, path: str) -> str:
-        if self.script.redirected_files:
-            return f"{self.main}{self._moved}{path}"
-        return (self.file_host if self.script.foreign_files else self.main) + path
-
-    # Files
-
-    def _make_files(self) -> None:
-        found = {} if self.script.empty else record(self.member)
-        for kind, resources in found.items():
-            if kind not in self._granted_types():
-                continue
-            if self.script.extensions:
-                resources = [_with_extensions(r) for r in resources]  # noqa: PLW2901
-            if self.script.without_meta:
-                resources = [{k: v for k, v in r.items() if k != "meta"}  # noqa: PLW2901
-                             for r in resources]  # fmt: skip
-            parts = self.script.files_of_a_type if kind == "Observation" else 1
-            for part in range(parts):
-                body = lines(resources[part::parts])
-                body = body.removesuffix(b"\n") if self.script.no_last_newline else body
-                self._files[f"/{secrets.token_hex(12)}"] = (kind, body)
-
-    def _granted_types(self) -> set[str]:
-        """The types that the scripted scope opens: all of them without one."""
-        granted = self.script.granted or "system/*.rs"
-        kinds = {s.partition("/")[2].partition(".")[0] for s in granted.split()}
-        return set(record(self.member)) if "*" in kinds else kinds
+    def _search(self, call: Call) -> Answer:
+        """The Patient; in pages, where the script says so, by a link that cannot be guessed."""
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        if self.script.paged and call.query.get("more") != [self._page]:
+            return as_fhir({**bundle, "link": [{"relation": "next", "url": self.next_page}]})
+        patient = self._record.patient
+        bundle["entry"] = [{"fullUrl": f"{self.fhir_base}/Patient/{patient['id']}",
+                            "resource": patient, "search": {"mode": "match"}}]  # fmt: skip
+        return as_fhir(bundle)
 
     @property
-    def served(self) -> dict[str, int]:
-        """How many resources of each type the files hold."""
-        found: dict[str, int] = {}
-        for kind, body in self._files.values():
-            found[kind] = found.get(kind, 0) + body.count(b'"resourceType"')
-        return found
+    def _record(self) -> Record:
+        return self.records[self.member.patient_id]
 
-    def _file(self, call: Call) -> Answer:
-        guarded = self.script.requires_token and not self.script.redirected_files
-        if guarded and self._guarded(lambda _: Answer(200))(call).status != 200:
-            return _refusal(401, "login")
-        kind, body = self._files[urlsplit(call.exchange.url).path]
-        if self.script.truncated and kind == "Observation":
-            body = body[: len(body) * 2 // 3]
-        headers = {"Content-Type": media.FHIR_NDJSON}
-        if self.script.gzip and "gzip" in call.header("Accept-Encoding").lower():
-            return Answer(200, gzip.compress(body), {**headers, "Content-Encoding": "gzip"})
-        return Answer(200, body, headers)
+    def _read(self, _call: Call) -> Answer:
+        return as_fhir(self._record.patient)
 
+    def _kick_off(self, call: Call) -> Answer:
+        job = self._job("", call)
+        if not self.script.empty:
+            job.hold(self._record.content(granted=self.script.granted), "Observation")
+        return Answer(202, headers={"Content-Location": job.status_url})
 
-class PlayedPayer:
-    """Two hosts on loopback: the payer's own, and another that only holds files."""
+    def _bulk_match(self, call: Call) -> Answer:
+        self.book.read(call.json())
+        job = self._job("match-", call)
+        job.hold(self.book.answer(self.version), "Group")
+        return Answer(202, headers={"Content-Location": job.status_url})
 
-    def __init__(self, port: int = 0) -> None:
-        self.visit: Visit | None = None
-        self._servers = [self._serve(port), self._serve(0)]
+    def _group_kick_off(self, call: Call) -> Answer:
+        """The records of the matched members; with `_since` what is newer than the round before."""
+        job = self._job("", call)
+        later = self.round if "_since" in parameters_of(call) else 0
+        content: dict[str, list[dict[str, Any]]] = {}
+        for member in self.book.matched():
+            found = self.records[member.patient_id]
+            for kind, resources in (found.new() if later else found.content(self.round)).items():
+                content.setdefault(kind, []).extend(resources)
+        job.hold(content, "Observation")
+        if later:
+            job.tell_deleted(k for m in self.book.matched()
+                             for k in self.records[m.patient_id].gone)  # fmt: skip
+        return Answer(202, headers={"Content-Location": job.status_url})
 
-    def begin(self, script: Script) -> Visit:
-        """Start an exchange: from now on every call belongs to it."""
-        main, files = (f"http://127.0.0.1:{s.server_address[1]}" for s in self._servers)
-        self.visit = Visit(script, PlayedMember(), main, files)
-        return self.visit
-
-    def close(self) -> None:
-        """Stop answering."""
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-
-    def _serve(self, port: int) -> ThreadingHTTPServer:
-        played = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                host = f"http://127.0.0.1:{self.server.server_address[1]}"  # type: ignore[index]
-                visit = played.visit
-                found = (
-                    visit.answer(self.command, host + self.path, dict(self.headers), body)
-                    if visit
-                    else _refusal(404, "not-found")
-                )
-                self.send_response(found.status)
-                for name, value in found.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(found.body)))
-                self.end_headers()
-                self.wfile.write(found.body)
-
-            do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = _any  # noqa: N815 - the library's
-
-            def log_message(self, *_arguments: Any) -> None:
-                """Nothing: addresses hold ids."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        return server
-
-
-def _with_extensions(resource: dict[str, Any]) -> dict[str, Any]:
-    """A resource with what a consumer may not know, and may not stumble over."""
-    extension = {"url": "https://example.org/StructureDefinition/made-up", "valueString": "x"}
-    absent = {"extension": [{
-        "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
-        "valueCode": "unknown"}]}  # fmt: skip
-    found = {**resource, "extension": [extension]}
-    if resource["resourceType"] == "Condition":
-        found.pop("recordedDate")
-        found["_recordedDate"] = absent
-    return found
-
-
-def _json(content: Any, *, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(
-        200, json.dumps(content).encode(), {"Content-Type": media.JSON, **(headers or {})}
-    )
-
-
-def _fhir(content: Any) -> Answer:
-    return Answer(200, json.dumps(content).encode(), {"Content-Type": media.FHIR_JSON})
-
-
-def _refusal(status: int, code: str, headers: Mapping[str, str] | None = None) -> Answer:
-    outcome = {"resourceType": "OperationOutcome",
-               "issue": [{"severity": "error", "code": code}]}  # fmt: skip
-    told = {"Content-Type": media.FHIR_JSON, **(headers or {})}
-    if status == 401:
-        told["WWW-Authenticate"] = "Bearer"
-    return Answer(status, json.dumps(outcome).encode(), told)
+    def _job(self, place: str, call: Call) -> Job:
+        delivery = self.script.match if place else self.script.export
+        job = Job(place, call.exchange.url, delivery, self.main, self.file_host, self._is_let_in)
+        job.moment = TIMES[min(self.round, 1)]
+        job.allows_pages = parameters_of(call).get("allowPartialManifests") in ([True], ["true"])
+        self.jobs.append(job)
+        return job

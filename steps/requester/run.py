@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...reference.fhir.pdex import NEWEST
 from ...reference.settings import Settings
 from ...reference.trust import keys
 from ..recorder import Recorder
 from ..verdicts import CannotTell
-from .played import PlayedPayer, Visit
-from .script import SCRIPTS, Told
+from .listening import PlayedPayer
+from .played import Visit
+from .records import told_members
+from .script import SCRIPTS, WHEN_DUE, Script, Told
 from .trigger import run_trigger
 
 CLIENT_ID = "asking-payer"
@@ -29,6 +33,10 @@ class Asked:
     name: str
     visit: Visit
     told: Told | None
+    keys: tuple[Mapping[str, Any], ...]
+    """The client's private key in each round."""
+    rounds: tuple[Told, ...] = ()
+    """What was told after each round; `told` is the last of it."""
 
 
 class RequesterRun:
@@ -40,9 +48,9 @@ class RequesterRun:
     ) -> None:  # fmt: skip
         self.settings, self.recorder = settings, recorder
         self._trigger, self._wait_s = trigger, wait_s
-        self._payer = PlayedPayer(port)
+        self._payer = PlayedPayer(port, settings.target.pdex_version or NEWEST)
         self._folder = tempfile.TemporaryDirectory(prefix="payer-exchange-")
-        self.key = keys.generate()
+        self._keys: dict[str, dict[str, Any]] = {}
         self._made: dict[str, Asked] = {}
         self._failed: dict[str, CannotTell] = {}
 
@@ -54,7 +62,7 @@ class RequesterRun:
     @property
     def members(self) -> dict[str, Any]:
         """A truth table of the members that were played, for the masking of the report."""
-        people = [asked.visit.member for asked in self._made.values()]
+        people = [m for asked in self._made.values() for m in asked.visit.members]
         return {"requests": [
             {"patient": m.demographics(m.patient_id), "coverage_to_match": m.coverage(m.patient_id)}
             for m in people
@@ -81,33 +89,60 @@ class RequesterRun:
         return []
 
     def _make(self, name: str) -> Asked:
-        visit = self._payer.begin(SCRIPTS[name])
-        environment = self._environment(name, visit)
+        script = SCRIPTS[name]
+        visit = self._payer.begin(script)
         if self._trigger:
-            told = run_trigger(self._trigger, environment)
-            if not visit.calls:
-                raise CannotTell("The command of --trigger made no call to the played payer.")
-            return Asked(name, visit, told)
+            return self._rounds(name, visit)
         if name != "plain":
             raise CannotTell("This exchange has to be started on cue: give --trigger COMMAND.")
+        key = self._key(script, 0)
+        self._environment(name, visit, key)
         self._await_calls(visit)
-        return Asked(name, visit, None)
+        return Asked(name, visit, None, (key,))
 
-    def _environment(self, name: str, visit: Visit) -> dict[str, str]:
+    def _rounds(self, name: str, visit: Visit) -> Asked:
+        told, used = [], []
+        for number in range(len(visit.script.rounds)):
+            visit.round = number
+            used.append(self._key(visit.script, number))
+            told.append(run_trigger(self._trigger, self._environment(name, visit, used[-1])))
+            if not visit.calls and visit.script.rounds[number] != WHEN_DUE:
+                raise CannotTell("The command of --trigger made no call to the played payer.")
+        return Asked(name, visit, told[-1], tuple(used), tuple(told))
+
+    def _key(self, script: Script, number: int) -> dict[str, Any]:
+        """The client's key in a round: one of each algorithm for the whole run."""
+        name = f"{script.key}-{number if script.new_key else 0}"
+        if name not in self._keys:
+            self._keys[name] = keys.generate(script.key)
+        return self._keys[name]
+
+    def _environment(self, name: str, visit: Visit, key: Mapping[str, Any]) -> dict[str, str]:
         folder = Path(self._folder.name)
-        key, member = folder / "private.jwk.json", folder / "member.json"
-        key.touch(mode=0o600)
-        key.write_text(json.dumps(self.key), encoding="utf-8")
-        member.write_text(json.dumps(visit.member.told()), encoding="utf-8")
-        return {
-            "PAYER_EXCHANGE_SCENARIO": name,
-            "PAYER_EXCHANGE_FHIR_BASE": visit.fhir_base,
-            "PAYER_EXCHANGE_TOKEN_ENDPOINT": visit.token_url,
-            "PAYER_EXCHANGE_CLIENT_ID": CLIENT_ID,
-            "PAYER_EXCHANGE_KEY_FILE": str(key),
-            "PAYER_EXCHANGE_MEMBER_FILE": str(member),
-            "PAYER_EXCHANGE_FILE_ORIGINS": visit.file_host,
+        work = folder / name
+        work.mkdir(exist_ok=True)
+        (private := folder / "private.jwk.json").touch(mode=0o600)
+        private.write_text(json.dumps(key), encoding="utf-8")
+        script, member = visit.script, folder / "member.json"
+        told = told_members(visit.members, bulk=script.is_bulk)
+        if script.wanted_since:
+            told["wanted"] = {"types": ["Observation"], "service_from": script.wanted_since}
+        member.write_text(json.dumps(told), encoding="utf-8")
+        found = {
+            "SCENARIO": name,
+            "OPERATION": "bulk-member-match" if script.is_bulk else "member-match",
+            "ACTION": script.rounds[visit.round],
+            "DAY": str(script.days[visit.round]) if script.days else "",
+            "PDEX_VERSION": visit.version,
+            "FHIR_BASE": visit.fhir_base,
+            "TOKEN_ENDPOINT": visit.token_url,
+            "CLIENT_ID": CLIENT_ID,
+            "KEY_FILE": str(private),
+            "MEMBER_FILE": str(member),
+            "FILE_ORIGINS": visit.file_host,
+            "WORK_FOLDER": str(work),
         }
+        return {f"PAYER_EXCHANGE_{name}": value for name, value in found.items()}
 
     def _await_calls(self, visit: Visit) -> None:
         until = time.monotonic() + self._wait_s

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+# What the requester is told to do in a round of an exchange (docs/requesting-payer-protocol.md).
+EXCHANGE, UPDATE, WITHDRAW, WHEN_DUE = "exchange", "update", "withdraw", "when-due"
+# What a bulk match says of a member (PdexMultiMemberMatchResultCS).
+MATCH, NO_MATCH, CONSTRAINED = "match", "nomatch", "consentconstraint"
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -28,31 +33,82 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an asynchronous job is waited for, and how its files are handed out."""
+
+    waiting: tuple[Waiting, ...] = ()
+    fails: bool = False
+    requires_token: bool = True
+    foreign: bool = False
+    """The files lie at another host."""
+    redirected: bool = False
+    gzip: bool = False
+    no_last_newline: bool = False
+    parts: int = 1
+    """How many files there are of the largest type."""
+    truncated: bool = False
+    wrong_count: bool = False
+    extras: bool = False
+    errors: bool = False
+    """An error file reports a problem."""
+    expired: str = ""
+    """The addresses of files have ended: `links` until the manifest is read again, or `gone`."""
+    pages: bool = False
+    """The manifest comes in pages, where that was allowed."""
+    envelope: bool = False
+    """Beside the Groups lies an older form of the answer, which says another thing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """How the played payer behaves."""
 
+    rounds: tuple[str, ...] = (EXCHANGE,)
     relative_token_endpoint: bool = False
     algorithms: tuple[str, ...] = ("RS384", "ES384")
+    key: str = "ES384"
+    """What the client's key signs with."""
+    new_key: bool = False
+    """The client has another key in each round."""
     token_extras: bool = False
     token_life_s: int = 300
     match_status: int = 200
     identifier_alone: bool = False
-    waiting: tuple[Waiting, ...] = ()
-    requires_token: bool = True
-    foreign_files: bool = False
-    redirected_files: bool = False
-    gzip: bool = False
-    no_last_newline: bool = False
-    files_of_a_type: int = 1
-    truncated: bool = False
-    wrong_count: bool = False
-    manifest_extras: bool = False
+    paged: bool = False
+    """A search answers in pages, the Patient on the last one."""
+    export: Delivery = field(default_factory=Delivery)
     empty: bool = False
-    export_fails: bool = False
     extensions: bool = False
     without_meta: bool = False
+    must_support: bool = False
+    """The record has all that the profiles would have a payer support."""
+    foreign_references: bool = False
     granted: str = ""
     """Another scope than was asked for."""
+    members: tuple[str, ...] = ()
+    """In bulk: what becomes of each member; empty for the exchange of a single one."""
+    match: Delivery = field(default_factory=Delivery)
+    """How the answer of a bulk match is delivered."""
+    changes: bool = False
+    """Since the first round a resource came, and one was deleted."""
+    wanted_since: str = ""
+    """From which day of service on the member's record is wanted, of Observations alone."""
+    days: tuple[int, ...] = ()
+    """How many days after the opt-in each round is."""
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether many members are exchanged in one bulk match."""
+        return bool(self.members)
+
+
+def _export(**delivery: object) -> Script:
+    return Script(export=Delivery(**delivery))  # type: ignore[arg-type]
+
+
+def _bulk(*members: str, match: Delivery | None = None, **delivery: object) -> Script:
+    found = Delivery(**delivery)  # type: ignore[arg-type]
+    return Script(members=members or (MATCH,) * 2, match=match or Delivery(), export=found)
 
 
 # Each exchange that is asked for, by the name that a trigger is told.
@@ -60,27 +116,53 @@ SCRIPTS: dict[str, Script] = {
     "plain": Script(),
     "relative-token-endpoint": Script(relative_token_endpoint=True),
     "token-extras": Script(token_extras=True),
-    "short-tokens": Script(token_life_s=2, waiting=(Waiting(202, 1),) * 4),
+    "short-tokens": Script(token_life_s=2, export=Delivery(waiting=(Waiting(202, 1),) * 4)),
+    "only-rs384": Script(key="RS384", algorithms=("RS384",)),
+    "only-es384": Script(key="ES384", algorithms=("ES384",)),
     "no-match": Script(match_status=422),
     "identifier-alone": Script(identifier_alone=True),
-    "wait-seconds": Script(waiting=(Waiting(202, 2),)),
-    "wait-date": Script(waiting=(Waiting(202, 1, as_date=True),)),
-    "polled-too-fast": Script(waiting=(Waiting(429, 1), Waiting(429, 1))),
-    "transient-error": Script(waiting=(Waiting(503, 1, issue="transient"),)),
-    "failed-job": Script(export_fails=True),
-    "signed-urls": Script(requires_token=False, foreign_files=True),
-    "redirected-files": Script(redirected_files=True),
-    "gzip": Script(gzip=True),
-    "files-of-a-type": Script(files_of_a_type=3, no_last_newline=True),
-    "truncated": Script(truncated=True),
-    "wrong-count": Script(wrong_count=True),
-    "manifest-extras": Script(manifest_extras=True),
+    "paged-search": Script(identifier_alone=True, paged=True),
+    "wait-seconds": _export(waiting=(Waiting(202, 2),)),
+    "wait-date": _export(waiting=(Waiting(202, 1, as_date=True),)),
+    "polled-too-fast": _export(waiting=(Waiting(429, 1), Waiting(429, 1, as_date=True))),
+    "transient-error": _export(waiting=(Waiting(503, 1, issue="transient"),)),
+    "failed-job": _export(fails=True),
+    "signed-urls": _export(requires_token=False, foreign=True),
+    "redirected-files": _export(redirected=True),
+    "gzip": _export(gzip=True),
+    "files-of-a-type": _export(parts=3, no_last_newline=True),
+    "truncated": _export(truncated=True),
+    "wrong-count": _export(wrong_count=True),
+    "manifest-extras": _export(extras=True),
+    "manifest-pages": _export(pages=True),
+    "error-file": _export(errors=True),
+    "expired-links": _export(expired="links"),
+    "expired-files": _export(expired="gone"),
     "empty": Script(empty=True),
     "extensions": Script(extensions=True),
     "without-meta": Script(without_meta=True),
+    "must-support": Script(must_support=True),
+    "foreign-references": Script(foreign_references=True),
     "wider-scope": Script(granted="system/*.cruds"),
     "narrower-scope": Script(granted="system/Patient.rs system/Observation.rs"),
-}
+    "bulk": _bulk(MATCH, MATCH, NO_MATCH, CONSTRAINED, match=Delivery(parts=1)),
+    "bulk-nobody": _bulk(NO_MATCH, CONSTRAINED),
+    "bulk-waits": _bulk(waiting=(Waiting(202, 1),),
+                        match=Delivery(waiting=(Waiting(202, 1), Waiting(429, 1, as_date=True)))),
+    "bulk-both-forms": _bulk(match=Delivery(envelope=True)),
+    "bulk-files": _bulk(parts=3, no_last_newline=True, gzip=True,
+                        match=Delivery(gzip=True, no_last_newline=True)),
+    "bulk-truncated": _bulk(truncated=True),
+    "bulk-truncated-groups": _bulk(match=Delivery(truncated=True)),
+    "bulk-error-file": _bulk(errors=True),
+    "bulk-signed-urls": _bulk(requires_token=False, foreign=True,
+                              match=Delivery(requires_token=False, foreign=True)),
+    "bulk-update": Script(members=(MATCH, MATCH), rounds=(EXCHANGE, UPDATE), changes=True),
+    "bulk-withdrawn": Script(members=(MATCH,), rounds=(EXCHANGE, WITHDRAW), days=(0, 98)),
+    "bulk-service-dates": Script(members=(MATCH,), wanted_since="2025-02-01"),
+    "due": Script(members=(MATCH,), rounds=(WHEN_DUE, WHEN_DUE), days=(7, 98)),
+    "rotated-key": Script(rounds=(EXCHANGE, EXCHANGE), new_key=True),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -90,9 +172,12 @@ class Told:
     exit_status: int
     outcome: str = ""
     resources: dict[str, int] = field(default_factory=dict)
-    message: str = ""
+    members: dict[str, str] = field(default_factory=dict)
+    """What became of each member of a batch, by the id in the member file."""
+    problems: int | None = None
+    """How many problems the other payer reported with the export."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether the requester believes that it has the member's record."""
+        """Whether the requester believes that it has the record of whom it asked for."""
         return self.exit_status == 0 and self.outcome in ("", "completed")

@@ -13,12 +13,15 @@ from ..verdicts import CannotTell
 from .script import Told
 
 _LIMIT_S = 120
+# As test harnesses have it: what a command ends with that cannot do what it is asked for.
+_UNABLE = 77
 
 
 def run_trigger(command: str, environment: Mapping[str, str]) -> Told:
     """Run the command and return how it ended, with the last JSON line it printed.
 
-    Raises CannotTell when it cannot be started, or does not end in two minutes.
+    Raises CannotTell when it cannot be started, does not end in two minutes, or says by its exit
+    status that it cannot make this exchange.
     """
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command
@@ -36,14 +39,22 @@ def run_trigger(command: str, environment: Mapping[str, str]) -> Told:
             f"The command of --trigger did not end within {_LIMIT_S} seconds."
         ) from error
     told = _last_object(done.stdout)
-    counts = told.get("resources")
+    if done.returncode == _UNABLE:
+        raise CannotTell(
+            f"The command of --trigger ended with status {_UNABLE}: it cannot make this exchange."
+        )
     return Told(
         done.returncode,
         str(told.get("outcome", "")),
-        {str(k): v for k, v in counts.items() if isinstance(v, int)}
-        if isinstance(counts, dict)
-        else {},
+        _map(told.get("resources"), int),
+        _map(told.get("members"), str),
+        told.get("problems") if isinstance(told.get("problems"), int) else None,
     )
+
+
+def _map(found: Any, kind: type) -> dict[str, Any]:
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): value for name, value in pairs if isinstance(value, kind)}
 
 
 def _last_object(output: bytes) -> dict[str, Any]:

@@ -25,9 +25,10 @@ from payer_exchange.steps.killing import judge_apart, judge_kill
 FULL = os.environ.get("PAYER_EXCHANGE_KILL") == "full"
 
 
-def play(folder: Path, tags: str, trigger: str) -> Results:
+def play(folder: Path, tags: str, trigger: str, version: str = "2.2.0") -> Results:
     """What the scenarios say of a requesting payer that is started by a command."""
-    options = VerifyOptions(tags=tags, report_dir=folder, role=REQUESTING, trigger=trigger)
+    options = VerifyOptions(tags=tags, report_dir=folder, role=REQUESTING, trigger=trigger,
+                            pdex_version=version)  # fmt: skip
     judge_apart(pytest_arguments(options), pytest_environment(options))
     return read_results(folder)
 
@@ -35,7 +36,8 @@ def play(folder: Path, tags: str, trigger: str) -> Results:
 @pytest.mark.parametrize("defect", REQUESTING_DEFECTS.values(), ids=lambda d: d.id)
 def test_a_defect_is_seen_and_no_other(defect: RequestingDefect, tmp_path: Path) -> None:
     tags = "" if FULL else " or ".join(defect.violates)
-    results = play(tmp_path / "report", tags, f"{OWN_TRIGGER} --defect {defect.id}")
+    results = play(tmp_path / "report", tags, f"{OWN_TRIGGER} --defect {defect.id}",
+                   defect.version)  # fmt: skip
     kill = judge_kill(defect.id, defect.violates, defect.also, results)
     assert kill.missed == (), "requirements the defect names that did not go red"
     assert kill.alarms == (), "requirements that went red though the defect does not name them"

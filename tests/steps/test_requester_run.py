@@ -12,7 +12,7 @@ import pytest
 from payer_exchange.reference.settings import Settings
 from payer_exchange.steps.recorder import Recorder
 from payer_exchange.steps.requester import run as requester_run
-from payer_exchange.steps.requester.played import PlayedPayer
+from payer_exchange.steps.requester.listening import PlayedPayer
 from payer_exchange.steps.requester.run import RequesterRun
 from payer_exchange.steps.requester.script import SCRIPTS
 from payer_exchange.steps.requester.trigger import run_trigger
@@ -57,6 +57,18 @@ def test_what_a_trigger_tells(code, status, outcome, resources, succeeded):
 def test_a_command_that_is_not_there_is_told():
     with pytest.raises(CannotTell, match="cannot be found"):
         run_trigger("/no/such/command", {})
+
+
+def test_a_command_may_say_that_it_cannot():
+    with pytest.raises(CannotTell, match="cannot make this exchange"):
+        run_trigger(python("raise SystemExit(77)"), {})
+
+
+def test_what_became_of_members_is_read():
+    line = '{"members": {"member-1": "match", "member-2": 3}, "problems": 2}'
+    told = run_trigger(f"echo '{line}'", {})
+    assert told.members == {"member-1": "match"}
+    assert told.problems == 2
 
 
 def test_a_command_that_calls_nobody_is_told_once(make_run):
@@ -124,7 +136,9 @@ def test_a_payer_without_a_token_gives_nothing(name):
     try:
         visit = payer.begin(SCRIPTS[name])
         for place in (f"Patient/{visit.member.patient_id}", "Patient/$member-match",
-                      f"Patient/{visit.member.patient_id}/$export"):  # fmt: skip
+                      f"Patient/{visit.member.patient_id}/$export",
+                      "Group/$bulk-member-match",
+                      f"Group/{visit.book.matched_id}/$davinci-data-export"):  # fmt: skip
             answer = visit.answer("GET", f"{visit.fhir_base}/{place}", {}, b"")
             assert answer.status == 401
             assert visit.member.family.encode() not in answer.body
