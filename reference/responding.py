@@ -161,7 +161,7 @@ class RespondingPayer:
         guard = MatchGuard(engine, settings.limits)
         self.guarded = GuardedMatch(guard, lambda *asked: self.match(*asked), self.audit,
                                     self.clock)  # fmt: skip
-        self.releases = Releases(self.repository, settings.scope)
+        self.releases = Releases(self.repository, settings.scope, settings.fhir_base)
         tokens = TokenStore(engine, lifetime_s=settings.token_lifetime_s)
         replay, udap = ReplayStore(engine), settings.udap
         self.authorization = AuthorizationServer(

@@ -85,7 +85,7 @@ class Retrieval:
         policy = access.members[member].consent.policy
         if self._releases.scope.withheld(row, policy, self._today()):
             raise BadRequest(NOT_FOUND, status=404, code="not-found")
-        body = self._releases.scope.release(row)[0]
+        body = self._releases.release(row)[0]
         if not passes(filters(access.scopes, "r"), kind, body):
             raise BadRequest(NOT_FOUND, status=404, code="not-found")
         return body, row
@@ -196,7 +196,7 @@ class Retrieval:
             for row in self._candidates(access, member, kind):
                 if row.id in found or self._withheld(access, member, row):
                     continue
-                body = self._releases.scope.release(row)[0]
+                body = self._releases.release(row)[0]
                 if not passes(narrowed, kind, body):
                     continue
                 if not remaining or _all_hold(remaining, body, access.members[member]):
@@ -270,7 +270,7 @@ class Retrieval:
                 found = _referenced(resource, PARAMETERS[kind][name].paths)
                 wanted.setdefault(member, set()).update(found)
         return {
-            row.key: self._releases.scope.release(row)[0]
+            row.key: self._releases.release(row)[0]
             for member, keys in wanted.items()
             for row in self._reached(access, member, keys)
         }

@@ -200,6 +200,7 @@ _TOML = """\
 [target]
 fhir_base = "{base}"
 pdex_version = "{version}"
+may_be_pressed = true
 
 [target.auth]
 method = "{method}"

@@ -13,13 +13,15 @@ _CANONICAL_NAMES = {"BulkMemberMatch": "bulk-member-match", "patient-export": "e
 
 
 def declared_operations(statement: Mapping[str, Any], kind: str) -> set[str]:
-    """The operations a CapabilityStatement declares on a type, by name and by canonical's end."""
+    """The operations a CapabilityStatement declares on a type, by name and by canonical's end.
+
+    Those of the server as a whole for an empty type.
+    """
     found: set[str] = set()
     for rest in entries_in(statement, "rest"):
-        for resource in entries_in(rest, "resource"):
-            for operation in (
-                entries_in(resource, "operation") if resource.get("type") == kind else ()
-            ):
+        resources = [r for r in entries_in(rest, "resource") if r.get("type") == kind]
+        for declared in resources if kind else [rest]:
+            for operation in entries_in(declared, "operation"):
                 canonical = str(operation.get("definition", "")).split("|")[0]
                 found |= {str(operation.get("name", "")), canonical.rsplit("/", 1)[-1]}
     return {_CANONICAL_NAMES.get(name, name) for name in found}

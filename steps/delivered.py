@@ -78,6 +78,8 @@ def export_parameters(options: Mapping[str, str]) -> dict[str, Any]:
 def _value(name: str, value: str) -> dict[str, Any]:
     if name == "patient":
         return {"valueReference": {"reference": value}}
+    if value in ("true", "false"):
+        return {"valueBoolean": value == "true"}
     return {"valueInstant" if name in ("_since", "_until") else "valueString": value}
 
 

@@ -34,12 +34,7 @@ def export_with(seen: Seen, name: str, option: str, value: str) -> None:
 )
 def export_filtered(seen: Seen, name: str) -> None:
     seen.request = name
-    facts = delivery.expected_keys(seen.meant(), "sent", "stripped")
-    days = sorted({str(f["service_date"])[:10] for (kind, _), f in facts.items()
-                   if kind == "Observation" and f.get("service_date")})  # fmt: skip
-    if len(days) < 2:
-        raise CannotTell("The truth table knows fewer than two days of Observations.")
-    seen.moment = days[len(days) // 2]
+    seen.moment = middle_of_observations(seen)
     query = f"Observation?date=ge{seen.moment}"
     seen.look_at_export(seen.run.export(name, _type="Observation,Condition", _typeFilter=query))
 
@@ -323,6 +318,16 @@ def _start(seen: Seen, options: dict[str, str] | None, preference: str = "respon
     location = exchange.header("Content-Location")
     if exchange.status == 202 and location and "_typeFilter" not in (options or {}):
         seen.run.target.delete(urljoin(exchange.url, location), token)
+
+
+def middle_of_observations(seen: Seen) -> str:
+    """A day with Observations before and after it; raises CannotTell without one."""
+    facts = delivery.expected_keys(seen.meant(), "sent", "stripped")
+    days = sorted({str(f["service_date"])[:10] for (kind, _), f in facts.items()
+                   if kind == "Observation" and f.get("service_date")})  # fmt: skip
+    if len(days) < 2:
+        raise CannotTell("The truth table knows fewer than two days of Observations.")
+    return days[len(days) // 2]
 
 
 def _polled_at_once(seen: Seen) -> list[Exchange]:

@@ -160,7 +160,8 @@ class BulkRelease:
         self._tally.released[group.type] += group.count
         if group.stripped:
             self._tally.stripped[group.type] += group.stripped
-        self._writer.write_all(group.type, group.body, group.count)
+        body = self._releases.addressed(group.type, group.body)
+        self._writer.write_all(group.type, body, group.count)
         found.any_left = True
         found.targets += [target(group.type, ident) for ident in group.idents()]
         return True
@@ -188,7 +189,7 @@ class BulkRelease:
             if state:
                 tally.stripped[kind] += 1
             tally.released[kind] += 1
-            self._writer.write(kind, body)
+            self._writer.write(kind, self._releases.addressed(kind, body))
             found.targets.append(target(kind, ident))
 
     def _reason(
@@ -227,7 +228,7 @@ class BulkRelease:
         # What belongs to another member is never taken along, whoever points at it.
         if row.compartment or row.type == "Patient" or late:
             return None
-        body, stripped = self._releases.scope.release(row)
+        body, stripped = self._releases.release(row)
         holds = passes(self._asked.filters, row.type, body)
         facts = Row(row.seq, "", row.type, row.id, 1, "", row.service_date, row.marks)
         return _Shared(facts, body, stripped, holds)

@@ -13,6 +13,7 @@ from ..fhir.search import PARAMETERS, Filters
 from ..store.repository import Key, Repository, Row, Selection
 from ..store.sharing import Sharing
 from ..trust.scope_filters import passes
+from .attachments import DOCUMENTS, absolute_attachments
 from .scope import DataScope, Tally
 
 
@@ -42,9 +43,19 @@ class ReleaseRequest:
 class Releases:
     """Reads members' records through the data scope."""
 
-    def __init__(self, repository: Repository, scope: DataScope) -> None:
+    def __init__(self, repository: Repository, scope: DataScope, fhir_base: str) -> None:
         self.repository = repository
         self.scope = scope
+        self._base = fhir_base
+
+    def release(self, row: Row) -> tuple[bytes, bool]:
+        """The bytes that leave of a resource, and whether anything was taken out of them."""
+        body, stripped = self.scope.release(row)
+        return self.addressed(row.type, body), stripped
+
+    def addressed(self, kind: str, body: bytes) -> bytes:
+        """One resource, or lines of them, with what they name by address at its full address."""
+        return absolute_attachments(body, self._base) if kind == DOCUMENTS else body
 
     def exportable_types(self) -> frozenset[str]:
         """The types that may leave and that this payer knows how to search."""
@@ -75,7 +86,7 @@ class Releases:
                     yield from self._body(found[row.key], asked, tally)
 
     def _body(self, row: Row, asked: ReleaseRequest, tally: Tally) -> Iterator[Released]:
-        body, stripped = self.scope.release(row)
+        body, stripped = self.release(row)
         if asked.filters and not passes(asked.filters, row.type, body):
             return
         tally.released[row.type] += 1

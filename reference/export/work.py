@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from ..audit import AuditLog
-from ..clock import Clock, instant
+from ..clock import Clock
 from ..fhir import json
 from ..fhir.dates import parse_moment
 from ..fhir.outcome import outcome_of
@@ -117,13 +117,14 @@ class _Run:
         vouched = self._types is None or "Provenance" in self._types
         for member, sent in self._bulk.members(policies, now.astimezone(UTC).date()):
             if sent and vouched:
-                self._write_provenance(member, sent, instant(now))
+                self._write_provenance(member, sent)
         if self._asked.since is not None:
             self._write_deleted(policies, now)
         self.done += len(batch)
 
-    def _write_provenance(self, member: str, sent: list[bytes], now: str) -> None:
-        for line in self._lines.lines(member, sent, now):
+    def _write_provenance(self, member: str, sent: list[bytes]) -> None:
+        # Nothing in a delivery is newer than its transaction time (bulk-man-02).
+        for line in self._lines.lines(member, sent, self._job.transaction_time):
             self._writer.write("Provenance", line)
             self.tally.released["Provenance"] += 1
 

@@ -20,6 +20,7 @@ from . import (  # noqa: F401 - they register
     isolation,
     key_sets,
     match,
+    options,
     payload,
     retrieval,
     scopes,

@@ -101,7 +101,7 @@ def no_expires(simulator: RespondingSimulator) -> None:
 
 @defect("R83", "Polls are not told when to come again", "bulk-status-04")
 def no_retry_after(simulator: RespondingSimulator) -> None:
-    _wait_once(simulator)
+    answer_waiting_once(simulator)
     set_header(simulator, "status", "Retry-After", None)
 
 
@@ -111,7 +111,7 @@ def come_in_a_week(simulator: RespondingSimulator) -> None:
         set_header(simulator, endpoint, "Retry-After", "604800")
 
 
-def _wait_once(simulator: RespondingSimulator) -> None:
+def answer_waiting_once(simulator: RespondingSimulator) -> None:
     """Answer the first poll of each job as running, so that there is a poll to look at."""
     polled: set[str] = set()
 

@@ -84,7 +84,7 @@ class World:
         self.engine = open_data_dir(folder, "payer")
         self.repository = Repository(self.engine, clock=clock)
         self.matches = Matches(self.engine)
-        self.releases = Releases(self.repository, DataScope())
+        self.releases = Releases(self.repository, DataScope(), "https://payer.example/fhir")
         self.audit = AuditLog(self.engine, "responding", clock)
         self.work = ExportWork(self.releases, self.matches, self.audit, clock, "payer", 0.0)
         self.jobs = self.restart(self.work.write)
