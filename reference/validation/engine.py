@@ -6,10 +6,11 @@ from typing import Any
 
 from . import fhirpath
 from .coding import coded
+from .extensions import Extensions
 from .leaves import Leaves
 from .matching import Discriminators, equals, fits
 from .primitives import NAMES
-from .run import Check, Run
+from .run import Check, Found, Run, claimed, errors
 from .slices import slices_of
 from .tables import Tables
 from .terminology import Terminology
@@ -26,6 +27,7 @@ class Engine:
         self.terms = Terminology(tables)
         self.discriminators = Discriminators(self)
         self.leaves = Leaves(self)
+        self.extensions = Extensions(self)
         self._made: dict[Any, Check] = {}
 
     def check_of(self, canonical: str, package: str | None = None) -> Check | None:
@@ -62,6 +64,8 @@ class Engine:
             return self.leaves.primitive(name, place)
         if name in ("Resource", "DomainResource"):
             return self.resource
+        if name == "Extension":
+            return self.extensions.of(place)
         return self.check_of(_CORE + name) or (lambda _value, _at, _run: None)
 
     def resource(self, value: Any, at: str, run: Run) -> None:
@@ -71,7 +75,33 @@ class Engine:
         if check is None:
             run.add("error", "type", at, "a resource of R4", "none", "")
             return
-        check(value, at, run.inside(value))
+        within = run.inside(value)
+        check(value, at, within)
+        for canonical in claimed(value):
+            within.found += self.against(value, canonical, at, within)
+
+    def against(self, resource: Row, canonical: str, at: str, run: Run) -> list[Found]:
+        """What is found by a claim: of a claim without a version, by the version met best."""
+        best: list[Found] | None = None
+        for one in self._versions(canonical):
+            check = self.check_of(one)
+            if check is None:
+                continue
+            aside = run.aside()
+            check(resource, at, aside)
+            if best is None or errors(aside.found) < errors(best):
+                best = aside.found
+            if not errors(best):
+                return best
+        if best is None:
+            said = ("a profile whose tables are here", "one that no package here defines")
+            return [("information", "profile-unknown", f"{at}/meta/profile", *said, "")]
+        return best
+
+    def _versions(self, canonical: str) -> list[str]:
+        if "|" in canonical:
+            return [canonical]
+        return [f"{canonical}|{version}" for version in self.tables.versions(canonical)]
 
     def child(self, node: Row, name: str, package: str) -> Row:
         """A child's facts, from the profile or from the child's own type."""
@@ -113,7 +143,7 @@ class Engine:
     def object_of(self, node: Row, place: Place, is_resource: bool = False) -> Check:
         """The check of an object with the children of a node."""
         rules: dict[str, Any] = {}
-        required: list[tuple[str, frozenset[str], int]] = []
+        required: list[tuple[str, frozenset[str], str, str]] = []
         for name, child in (node.get("k") or {}).items():
             self._child_rules(name, child, place, rules, required)
         invariants = self.invariants(node, place)
@@ -130,9 +160,9 @@ class Engine:
                 elif key != "resourceType" or not is_resource:
                     run.add("error", "unknown", f"{at}/{_named(key)}",
                             "no such element", "one", profile)  # fmt: skip
-            for name, keys, _ in required:
+            for name, keys, rule, wanted in required:
                 if keys.isdisjoint(value):
-                    run.add("error", "min", f"{at}/{name}", "present", "nothing", profile)
+                    run.add("error", rule, f"{at}/{name}", wanted, "nothing", profile)
             for invariant in invariants:
                 invariant(value, at, run)
 
@@ -148,17 +178,24 @@ class Engine:
         else:
             plain = name
             check, kind = self.value_check(target, place)
+            if name == "modifierExtension":
+                check = _all([check, self.extensions.modifier])
             rules[name] = self._many(name, child, check, place, kind in NAMES)
             keys = [name]
             if kind in NAMES:
                 rules["_" + name] = self._shadow(name, place)
                 keys.append("_" + name)
         if child.get("min", 0):
-            required.append((plain, frozenset(keys), child["min"]))
+            required.append((plain, frozenset(keys), "min", "present"))
+        elif not name.endswith("[x]"):
+            for slice_, inner in (child.get("s") or {}).items():
+                if inner.get("min") and "/" not in slice_:
+                    wanted = f"at least {inner['min']} of slice {slice_}"
+                    required.append((plain, frozenset(keys), "slice-min", wanted))
 
     def _choices(self, plain: str, child: Row, place: Place, rules: Row) -> list[str]:
         keys = []
-        for entry in child.get("t") or []:
+        for entry in _types_left(child):
             suffix = entry[0][0].upper() + entry[0][1:]
             one = {**child, "t": [entry]}
             if len(child["t"]) > 1:
@@ -229,12 +266,11 @@ class Engine:
         return check
 
     def invariants(self, node: Row, place: Place) -> list[Check]:
-        """The rules of a node that can be evaluated here."""
+        """The rules of a node; one that cannot be evaluated here says so of each value."""
         made = []
         for key, severity, expression in node.get("c") or []:
-            rule = fhirpath.compile_rule(expression)
-            if rule is not None:
-                made.append(self._invariant(key, severity, rule, node, place))
+            rule = fhirpath.compile_rule(expression) or not_evaluated
+            made.append(self._invariant(key, severity, rule, node, place))
         return made
 
     def _invariant(self, key: str, severity: str, rule: Any, node: Row, place: Place) -> Check:
@@ -251,8 +287,12 @@ class Engine:
                 "resolve": run.resolve,
                 "member_of": lambda found, vs: self.coded(vs, package)(found),
             }
-            if fhirpath.holds(rule, item, scope) is False:
+            answer = fhirpath.holds(rule, item, scope)
+            if answer is False:
                 run.add(severity, key, at, f"as rule {key} says", "otherwise", profile)
+            elif answer is None:
+                run.add("information", "not-evaluated", at, f"as rule {key} says",
+                        "what cannot be evaluated here", profile)  # fmt: skip
 
         return check
 
@@ -312,6 +352,21 @@ class Place:
     def is_list(child: Row) -> bool:
         """Whether JSON has a list there: what the base says, whatever a profile allows."""
         return child.get("bmax", child.get("max", -1)) not in (0, 1)
+
+
+def not_evaluated(_items: Any, _scope: Any) -> Any:
+    """Stands for a rule whose expression is beyond what is evaluated here."""
+    raise fhirpath.Unsupported("the expression")
+
+
+def _types_left(child: Row) -> list[Any]:
+    """The types of a choice; of one closed by type, those that have a slice."""
+    types = list(child.get("t") or [])
+    slicing = child.get("sl") or {}
+    if slicing.get("r") != "closed" or slicing.get("d") != [["type", "$this"]]:
+        return types
+    sliced = {t[0] for s in (child.get("s") or {}).values() for t in s.get("t") or []}
+    return [t for t in types if t[0] in sliced]
 
 
 def _below(name: str, tests: list[Any]) -> Any:

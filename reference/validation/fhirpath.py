@@ -262,17 +262,15 @@ _STRINGS = frozenset(
 def _is(value: Any, kind: str | None, wanted: str) -> bool:
     low = wanted[0].lower() + wanted[1:]
     if type(value) is dict:
+        if low in _PRIMITIVES:
+            return False
         known = value.get("resourceType") or kind
         if known is None:
             raise Unsupported("a type that nothing tells")
         return bool(known == wanted) or wanted in ("Resource", "Element")
     if kind:
         return kind in (wanted, low) or (low == "string" and kind in _STRINGS - {"base64Binary"})
-    if low == "boolean":
-        return isinstance(value, bool)
-    if low in ("integer", "decimal"):
-        return primitive(low)(value)
-    if low in ("date", "dateTime", "time", "instant"):
+    if low in ("boolean", "integer", "decimal", "date", "dateTime", "time", "instant"):
         return primitive(low)(value)
     return isinstance(value, str)
 
@@ -377,7 +375,7 @@ def _arithmetic(sign: str, left: Step, right: Step) -> Step:
         a, b = left(items, scope), right(items, scope)
         if not a or not b:
             return []
-        x, y = a[0][0], b[0][0]
+        x, y = _comparable(a[0][0], b[0][0])
         if isinstance(x, str) and isinstance(y, str) and sign in ("<", "<=", ">", ">="):
             # Dates of unlike precision are no more than unknown to each other.
             short = min(len(x), len(y))
@@ -386,6 +384,15 @@ def _arithmetic(sign: str, left: Step, right: Step) -> Step:
         return [(work[sign](x, y), None)]
 
     return reckon
+
+
+def _comparable(x: Any, y: Any) -> tuple[Any, Any]:
+    """The numbers of two quantities of one unit; whatever else as it is."""
+    if type(x) is not dict or type(y) is not dict:
+        return x, y
+    if any(x.get(key) != y.get(key) for key in ("system", "code", "unit")):
+        raise Unsupported("quantities of unlike units")
+    return x["value"], y["value"]
 
 
 def _function(name: str, given: list[Step]) -> Step:

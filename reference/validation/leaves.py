@@ -90,6 +90,7 @@ class Leaves:
             made.append(_told_by("fixed", equals, node["f"], profile))
         if "p" in node:
             made.append(_told_by("pattern", fits, node["p"], profile))
+        made += [_bound(key, node[key], profile) for key in ("minValue", "maxValue") if key in node]
         if "maxLength" in node:
             made.append(_longest(node["maxLength"], profile))
         if node.get("b") and kind in _CODED:
@@ -134,6 +135,22 @@ def _told_by(rule: str, test: Any, wanted: Any, profile: str) -> Check:
     def check(value: Any, at: str, run: Run) -> None:
         if not test(value, wanted):
             run.add("error", rule, at, f"the {rule} value of the profile", "another", profile)
+
+    return check
+
+
+def _bound(key: str, bound: Any, profile: str) -> Check:
+    """Not below or not above what a profile allows; of texts, dates of like precision alone."""
+    least = key == "minValue"
+
+    def check(value: Any, at: str, run: Run) -> None:
+        if isinstance(value, str) is not isinstance(bound, str) or isinstance(value, (dict, list)):
+            return
+        if isinstance(value, str) and len(value) != len(bound):
+            return
+        if value is not None and (value < bound if least else value > bound):
+            said = "at least" if least else "at most"
+            run.add("error", key, at, f"{said} what the profile says", "another value", profile)
 
     return check
 

@@ -60,6 +60,18 @@ class Run:
         return near(self.root, reference) or self.outside(reference)
 
 
+def claimed(resource: Row) -> list[str]:
+    """The profiles a resource claims, as written."""
+    meta = resource.get("meta")
+    profiles = meta.get("profile") if isinstance(meta, dict) else None
+    return [p for p in profiles if isinstance(p, str)] if isinstance(profiles, list) else []
+
+
+def errors(found: list[Found]) -> int:
+    """How many errors there are."""
+    return sum(one[0] == "error" for one in found)
+
+
 def contained(holder: Row, name: str) -> Row | None:
     """A contained resource by its id; "" is the container itself."""
     if not name:

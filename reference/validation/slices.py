@@ -32,7 +32,11 @@ def slices_of(engine: Any, node: Row, place: Any) -> Check | None:
             of, doubt = _slice_of(value, run, made)
             unknown = unknown or doubt
             if of is None:
-                if closed and not doubt:
+                if doubt:
+                    run.add("information", "slice-undecided", f"{at}/{index}",
+                            "told apart by the profile's slices",
+                            "what cannot be told here", profile)  # fmt: skip
+                elif closed:
                     run.add("error", "closed", f"{at}/{index}", "of a slice", "of none", profile)
                 continue
             members[of].append((index, value))

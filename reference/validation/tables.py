@@ -75,7 +75,11 @@ class Tables:
         return (url, near[0]) if near else None
 
     def _nearest(self, versions: dict[str, tuple[Any, str]], near: str | None) -> str:
-        wanted, seen = [near] if near else [], set()
+        found = self._reached(versions, near) if near else None
+        return found or max(versions, key=version_order)
+
+    def _reached(self, versions: dict[str, tuple[Any, str]], near: str) -> str | None:
+        wanted, seen = [near], set()
         while wanted:
             label = wanted.pop(0)
             for version, (_, home) in versions.items():
@@ -85,7 +89,13 @@ class Tables:
                 seen.add(label)
                 depends = self.packages.get(label, {}).get("depends") or {}
                 wanted += [f"{name}#{v}" for name, v in depends.items()]
-        return max(versions, key=version_order)
+        return None
+
+    def near(self, kind: str, url: str, package: str) -> Key | None:
+        """The key of a canonical that a package, or one that it depends on, defines."""
+        versions = self._places.get(kind, {}).get(url)
+        found = self._reached(versions, package) if versions else None
+        return (url, found) if found else None
 
     def versions(self, url: str) -> list[str]:
         """The versions of a profile that are here, the newest first."""

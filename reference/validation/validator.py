@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .engine import Engine
-from .findings import Finding
+from .findings import SEVERITIES, Finding
 from .reading import NotReadable, read_strict
-from .run import Found, Resolver, Run
+from .run import Found, Resolver, Run, claimed
 from .tables import Tables, standard
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
@@ -52,47 +52,18 @@ class Validator:
         check(resource, "", run)
         found = run.found
         for canonical in claimed(resource) if profiles is None else profiles:
-            found += self._against(resource, canonical, resolve)
+            found += self._engine.against(resource, canonical, "", run)
         return _findings(kind, found)
-
-    def _against(self, resource: dict[str, Any], canonical: str, resolve: Resolver) -> list[Found]:
-        best: list[Found] | None = None
-        for one in self._versions(canonical):
-            check = self._engine.check_of(one)
-            if check is None:
-                continue
-            run = Run(resource, resolve)
-            check(resource, "", run)
-            if best is None or _errors(run.found) < _errors(best):
-                best = run.found
-            if not _errors(best):
-                return best
-        if best is None:
-            said = ("a profile whose tables are here", "one that no package here defines")
-            return [("information", "profile-unknown", "/meta/profile", *said, "")]
-        return best
-
-    def _versions(self, canonical: str) -> list[str]:
-        if "|" in canonical:
-            return [canonical]
-        return [f"{canonical}|{version}" for version in self.tables.versions(canonical)]
-
-
-def claimed(resource: dict[str, Any]) -> list[str]:
-    """The profiles a resource claims, as written."""
-    meta = resource.get("meta")
-    profiles = meta.get("profile") if isinstance(meta, dict) else None
-    return [p for p in profiles if isinstance(p, str)] if isinstance(profiles, list) else []
-
-
-def _errors(found: list[Found]) -> int:
-    return sum(one[0] == "error" for one in found)
 
 
 def _findings(kind: str, found: list[Found]) -> list[Finding]:
-    """One finding for what base and profile both found at a place; the base said it first."""
+    """One finding for what base and profile both found at a place: the worst, the first of those.
+
+    A profile may require a code of the list that the base only advises.
+    """
     kept: dict[tuple[str, str], Finding] = {}
-    for severity, rule, at, expected, actual, profile in found:
+    worst_first = sorted(found, key=lambda one: SEVERITIES.index(one[0]))
+    for severity, rule, at, expected, actual, profile in worst_first:
         key = (at, rule if rule != "binding" else rule + expected)
         kept.setdefault(key, Finding(severity, rule, at, kind, expected, actual, profile))
     return list(kept.values())

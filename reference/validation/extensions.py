@@ -1,0 +1,52 @@
+"""Extensions: by their own definition where a package in reach has it; no modifier unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .run import Check, Run
+
+_EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension"
+
+
+class Extensions:
+    """Makes the check of extensions as seen from a package, and keeps it."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._made: dict[str, Check] = {}
+
+    def of(self, place: Any) -> Check:
+        """The check of an Extension: what its url defines, or else the type (R4 2.24.0.1)."""
+        if place.package not in self._made:
+            self._made[place.package] = self._check(place.package)
+        return self._made[place.package]
+
+    def _check(self, package: str) -> Check:
+        found: dict[str, Check] = {}
+
+        def check(value: Any, at: str, run: Run) -> None:
+            url = value.get("url") if isinstance(value, dict) else None
+            canonical = self._canonical(url, package) if isinstance(url, str) else _EXTENSION
+            if canonical not in found:
+                found[canonical] = self._engine.check_of(canonical, package)
+            found[canonical](value, at, run)
+            if isinstance(value, dict) and "extension" in value and _valued(value):
+                run.add("error", "ext-1", at, "a value or extensions", "both", _EXTENSION)
+
+        return check
+
+    def _canonical(self, url: str, package: str) -> str:
+        known = self._engine.tables.near("profile", url, package)
+        return "|".join(known) if known else _EXTENSION
+
+    def modifier(self, value: Any, at: str, run: Run) -> None:
+        """A modifier that nobody here knows may turn the meaning: nothing is to be made of it."""
+        url = value.get("url") if isinstance(value, dict) else None
+        if isinstance(url, str) and not self._engine.tables.versions(url):
+            run.add("error", "modifier-extension", at, "a modifier that a package here defines",
+                    "one that none defines", "")  # fmt: skip
+
+
+def _valued(value: dict[str, Any]) -> bool:
+    return any(key.startswith(("value", "_value")) for key in value)
