@@ -134,6 +134,19 @@ def no_wider(seen: Seen, scope: str) -> None:
                           "scope")  # fmt: skip
 
 
+@then(parsers.parse('it is refused, or the letters granted are among "{letters}"'))
+def letters_granted(seen: Seen, letters: str) -> None:
+    if 400 <= seen.exchange.status < 500:
+        return  # refused altogether: nothing was widened
+    granted = str(seen.json().get("scope", "")).split()
+    known = set() if letters == "none" else set(letters)
+    wider = [s for s in granted if not set(s.rpartition(".")[2]) & set("cruds") <= known
+             or s.startswith(("system/*", "user/*", "patient/*"))]  # fmt: skip
+    if wider:
+        raise CheckFailed("More was granted than was asked for.", letters, " ".join(granted),
+                          "scope")  # fmt: skip
+
+
 @then(parsers.parse('every resource scope in "{path}" is well formed'))
 def scopes_are_well_formed(seen: Seen, path: str) -> None:
     texts = [str(value) for value in answers.values_at(seen.json(), path)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pytest_bdd import given, parsers, then
 
 from ..reference.fhir.dates import parse_moment
-from .checks import delivery, payload
+from .checks import delivery, payload, provenance
 from .seen import Seen, page_resources
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 
@@ -177,17 +177,17 @@ def documents_are_delivered(seen: Seen) -> None:
 
 @then("a Provenance names the transmitter and what was transmitted")
 def transmitter_is_named(seen: Seen) -> None:
-    payload.transmitter_is_named(_delivered(seen))
+    provenance.transmitter_is_named(_delivered(seen))
 
 
 @then("every Provenance has agents with who and type")
 def agents_are_complete(seen: Seen) -> None:
-    payload.agents_are_complete(_delivered(seen))
+    provenance.agents_are_complete(_delivered(seen))
 
 
 @then("every clinical resource is the target of a Provenance of author or source")
 def origins_are_told(seen: Seen) -> None:
-    payload.origins_are_told(_delivered(seen))
+    provenance.origins_are_told(_delivered(seen))
 
 
 @then("every reference leads to a resource of the delivery")
@@ -212,7 +212,7 @@ def attachments_have_content(seen: Seen) -> None:
 
 @then("formats of sources stand on entities, with codes of the guide")
 def source_formats_are_right(seen: Seen) -> None:
-    if not payload.source_formats_are_right(_delivered(seen)):
+    if not provenance.source_formats_are_right(_delivered(seen)):
         raise CannotTell("No Provenance of the delivery tells the format of a source.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pytest_bdd import given, parsers, then, when
 
 from .checks import answers
-from .checks.payload import CLINICAL
+from .checks.provenance import CLINICAL
 from .seen import Seen
 from .verdicts import CheckFailed, NotApplicable
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_sets", "transport",
                  "endpoint_bundles", "udap_discovery", "udap_registration", "udap_token",
                  "member_match", "exporting", "export_options",
-                 "retrieving", "access", "delivering", "bulk_matching",
-                 "bulk_exporting", "isolation", "forgery", "scopes", "media_types")  # fmt: skip
+                 "retrieving", "retrieval_options", "access", "delivering", "origins",
+                 "bulk_matching", "bulk_exporting", "isolation", "forgery", "scopes",
+                 "media_types")  # fmt: skip
 REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk")
 _JUDGING = "payer-exchange-judging"
 

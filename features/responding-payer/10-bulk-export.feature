@@ -52,7 +52,7 @@ Feature: Bulk export
     Given the Group export of the known answers
     Then no resource is delivered twice
 
-  @atr-export-patient-ignore
+  @atr-export-patient-ignore @bulk-status-13
   Scenario: Somebody outside the Group is left out and told of
     Given the Group export of the matched members for one of them and a stranger
     Then the Patient delivered is that one
@@ -69,14 +69,14 @@ Feature: Bulk export
     Then the kick-off has status 202
     And the Patients delivered are the members of the Group
 
-  @pdex-156 @pdex-167 @needs-withdraw-consent
+  @pdex-156 @pdex-167 @pdex-revocation-responder @needs-withdraw-consent
   Scenario: Who withdraws after the match is not in the export, and everybody else is
     Given the bulk match of the requests "withdrawn-later" and "unique"
     When the consent of "withdrawn-later" is withdrawn and the Group is exported
     Then nothing is delivered of "withdrawn-later"
     And everything is delivered of "unique" that the truth table expects
 
-  @pdex-156 @pdex-167 @needs-withdraw-consent
+  @pdex-156 @pdex-167 @pdex-revocation-responder @needs-withdraw-consent
   Scenario: Who withdraws after the export is not in what is downloaded
     Given the bulk match of the requests "withdrawn-later" and "unique"
     When the Group is exported and the consent of "withdrawn-later" is withdrawn before the download

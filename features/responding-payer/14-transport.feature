@@ -32,7 +32,7 @@ Feature: Transport
     When discovery is asked without a client certificate
     Then the answer has status 200
 
-  @mtls-01 @hrex-sec-13
+  @mtls-01 @hrex-sec-13 @tls-04
   Scenario: A certificate and a client id are given a token
     When a token is asked for with the client's certificate and its id
     Then the answer has status 200
@@ -65,13 +65,13 @@ Feature: Transport
     When a token is asked for with a certificate that is "without its URI"
     Then the connection or the request is refused
 
-  @mtls-04 @hrex-sec-16
+  @mtls-04 @hrex-sec-16 @hrex-sec-12
   Scenario: A bound token is nothing without its certificate
     When a bound token is used over a connection without its certificate
     Then the answer has status 401
     And the header "WWW-Authenticate" contains "invalid_token"
 
-  @mtls-04 @hrex-sec-16
+  @mtls-04 @hrex-sec-16 @hrex-sec-12
   Scenario: A bound token is nothing with another certificate
     When a bound token is used over a connection with another certificate
     Then the answer has status 401

@@ -132,6 +132,17 @@ Feature: Authorization
     When a token is asked for with the field "scope" set to "system/Patient.rs"
     Then the grant is no wider than "system/Patient.rs"
 
+  @scope-02
+  Scenario Outline: Letters out of order or unknown widen nothing (<scope>)
+    When a token is asked for with the field "scope" set to "<scope>"
+    Then it is refused, or the letters granted are among "<letters>"
+
+    Examples:
+      | scope              | letters |
+      | system/Patient.sr  | rs      |
+      | system/Patient.rx  | r       |
+      | system/Patient.xyz | none    |
+
   @scope-06
   Scenario: Nothing is granted that is not registered
     When a token is asked for with the field "scope" set to "system/*.cruds"

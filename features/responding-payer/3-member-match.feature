@@ -54,7 +54,7 @@ Feature: Member match
       | first-twin  |
       | second-twin |
 
-  @hrex-mm-11 @pdex-203 @pdex-207
+  @hrex-mm-11 @pdex-203 @pdex-207 @pdex-consent-validity
   Scenario Outline: A consent is not honoured that is <flaw>
     Given the match of the request "<request>"
     Then the match is refused and holds no member

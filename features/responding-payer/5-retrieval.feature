@@ -7,7 +7,7 @@ Feature: Retrieval
     Then each page is a searchset Bundle
     And the pages hold the Patient who was meant
 
-  @ev-02 @pdex-392
+  @ev-02 @pdex-392 @ev-03 @pdex-393
   Scenario: Everything holds all that the member's record has
     Given everything of the request "unique"
     Then the pages hold every resource that the truth table expects

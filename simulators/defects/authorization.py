@@ -17,7 +17,7 @@ from ...reference.trust import authorization
 from ...reference.trust.signing import ASSERTION_TYPE
 from ...reference.trust.tokens import Grant
 from ..responding import RespondingSimulator
-from .registry import change_json, defect, set_header
+from .registry import BOUND, change_json, defect, set_header
 
 _NO_CHECKS: Any = {"verify_signature": False, "verify_exp": False, "verify_aud": False}
 
@@ -199,7 +199,7 @@ def any_scope(simulator: RespondingSimulator) -> None:
 
 @defect("R13", "Operations are open without a token", "http-02", "pdex-cap-401", "smart-use-02",
         "bulk-status-16", "pdex-184", "bulk-kickoff-18", "pdex-188",
-        also=("bulk-p2p-03", "pdex-143", "pdex-187", "mtls-04", "hrex-sec-16"))  # fmt: skip
+        also=("bulk-p2p-03", "pdex-143", "pdex-187", *BOUND))  # fmt: skip
 def open_without_token(simulator: RespondingSimulator) -> None:
     strict = simulator.grant
 
@@ -214,7 +214,7 @@ def open_without_token(simulator: RespondingSimulator) -> None:
 
 
 @defect("R13-challenge", "A refusal does not say how to authenticate", "http-02",
-        also=("pdex-cap-401", "mtls-04", "hrex-sec-16"))  # fmt: skip
+        also=("pdex-cap-401", *BOUND))  # fmt: skip
 def no_challenge(simulator: RespondingSimulator) -> None:
     simulator.after.append(("*", _without_challenge))
 

@@ -12,7 +12,7 @@ from ...reference.fhir import json
 from ...reference.fhir.media import FHIR_JSON
 from ...reference.fhir.pdex import CONSENT_CONSTRAINT, ENVELOPE, MATCH, NO_MATCH
 from ..responding import RespondingSimulator
-from .registry import change_answer, change_json, change_lines, defect
+from .registry import CONSENT, change_answer, change_json, change_lines, defect
 
 Group = dict[str, Any]
 # What a bulk match that is not there cannot meet.
@@ -198,7 +198,7 @@ def constrained_as_unmatched(groups: list[Group]) -> None:
 
 @defect("R50-matched", "A member without a good consent is told as matched", "pdex-154b",
         "pdex-consent-not-nomatch",
-        also=("hrex-mm-11", "pdex-203", "pdex-207", "hrex-mm-12"))  # fmt: skip
+        also=(*CONSENT, "hrex-mm-12"))  # fmt: skip
 def constrained_as_matched(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.judge_consent

@@ -34,7 +34,7 @@ def _manifest(
 
 
 @_manifest("R80-error", "The manifest has no error list", "bulk-man-10",
-           also=("atr-export-patient-ignore", "bulk-man-11", "bulk-man-12",
+           also=("atr-export-patient-ignore", "bulk-status-13", "bulk-man-11", "bulk-man-12",
                  "bulk-man-14"))  # fmt: skip
 def no_error_list(manifest: dict[str, Any]) -> None:
     manifest.pop("error")
@@ -262,7 +262,7 @@ def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @_asked("R68-last", "Of several types sent one by one the last counts", "bulk-kickoff-16",
-        also=("atr-export-patient-ignore",))  # fmt: skip
+        also=("atr-export-patient-ignore", "bulk-status-13"))  # fmt: skip
 def last_type_only(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(dict(pairs).items())
 
@@ -273,7 +273,7 @@ def ignores_filter(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @_manifest("MAN-1", "What is ignored leniently is told nowhere", "bulk-man-14", "bulk-man-11",
-           "bulk-man-12", also=("atr-export-patient-ignore",))  # fmt: skip
+           "bulk-man-12", also=("atr-export-patient-ignore", "bulk-status-13"))  # fmt: skip
 def errors_not_told(manifest: dict[str, Any]) -> None:
     manifest["error"] = []
 

@@ -10,7 +10,7 @@ from ...reference.errors import BadRequest
 from ...reference.exporting import Asked
 from ..responding import RespondingSimulator
 from .bulk_match import FOUND_AGAIN
-from .registry import DELIVERED_BULK, change_json, defect
+from .registry import DELIVERED_BULK, WITHDRAWN, change_json, defect
 
 # Finding Groups again
 
@@ -74,7 +74,7 @@ def no_group_export(simulator: RespondingSimulator) -> None:
 
 
 @defect("R73", "A Group export holds everybody the client has matched", "bulk-group-01",
-        "atr-export-patient-all", also=("bulk-kickoff-05", "pdex-156", "pdex-167"))  # fmt: skip
+        "atr-export-patient-all", also=("bulk-kickoff-05", *WITHDRAWN))  # fmt: skip
 def everybody_exported(simulator: RespondingSimulator) -> None:
     _asks_otherwise(simulator, lambda _asked, pairs: (Asked(), _plain(pairs)))
 
@@ -96,7 +96,7 @@ def unknown_group_exported(simulator: RespondingSimulator) -> None:
 
 
 @defect("R73-patient", "A Group export is not narrowed to the patients asked for",
-        "atr-export-patient-ignore")  # fmt: skip
+        "atr-export-patient-ignore", "bulk-status-13")  # fmt: skip
 def patients_ignored(simulator: RespondingSimulator) -> None:
     _asks_otherwise(
         simulator, lambda asked, pairs: (asked, [p for p in pairs if p[0] != "patient"])
@@ -122,7 +122,7 @@ def not_capped(simulator: RespondingSimulator) -> None:
 
 
 @defect("R68-group", "A Group export holds some types only", "pdex-158", "pdex-168", "pdex-210",
-        also=(*DELIVERED_BULK, "atr-export-patient-all", "pdex-156", "pdex-167"))  # fmt: skip
+        also=(*DELIVERED_BULK, "atr-export-patient-all", *WITHDRAWN))  # fmt: skip
 def group_types(simulator: RespondingSimulator) -> None:
     def change(asked: Asked, pairs: Any) -> tuple[Asked, Any]:
         return asked, pairs if "_type" in dict(pairs) else [*pairs, ("_type", "Patient,Coverage")]

@@ -13,7 +13,7 @@ from ...reference.fhir import json
 from ...reference.fhir.media import FHIR_JSON
 from ...reference.matching import Decision, Outcome
 from ..responding import RespondingSimulator
-from .registry import DELIVERED, change_answer, change_json, defect
+from .registry import CONSENT, DELIVERED, EVERYTHING, change_answer, change_json, defect
 
 
 def _decides(simulator: RespondingSimulator, change: Callable[[Any, Decision], Decision]) -> None:
@@ -93,7 +93,7 @@ def card_alone(simulator: RespondingSimulator) -> None:
 
 
 def _consent_defect(ident: str, words: str, *reasons: str) -> None:
-    @defect(ident, words, "hrex-mm-11", "pdex-203", "pdex-207", "pdex-154b",
+    @defect(ident, words, *CONSENT, "pdex-154b",
             "pdex-consent-not-nomatch", also=("hrex-mm-12",))  # fmt: skip
     def install(simulator: RespondingSimulator) -> None:
         payer = simulator.payer
@@ -118,7 +118,14 @@ _consent_defect("R32-discloser", "A consent of another discloser is accepted",
 _consent_defect("R34", "A consent that is not active is accepted", "consent-not-active")
 
 
-@defect("R33", "A consent about another person is accepted", "hrex-mm-11", "pdex-203", "pdex-207")
+@defect(
+    "R33",
+    "A consent about another person is accepted",
+    "hrex-mm-11",
+    "pdex-203",
+    "pdex-207",
+    "pdex-consent-validity",
+)
 def consent_of_another(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.member_match
@@ -134,8 +141,8 @@ def consent_of_another(simulator: RespondingSimulator) -> None:
     payer.member_match = member_match  # type: ignore[method-assign]
 
 
-@defect("R30", "A member is answered with the refusal of the consent", "hrex-mm-11", "pdex-203",
-        "pdex-207", "hrex-mm-12")  # fmt: skip
+@defect("R30", "A member is answered with the refusal of the consent", *CONSENT,
+        "hrex-mm-12")  # fmt: skip
 def refusal_with_member(simulator: RespondingSimulator) -> None:
     body = {"resourceType": "Parameters", "parameter": [
         {"name": "MemberId", "valueReference": {"reference": "Patient/x"}}]}  # fmt: skip
@@ -191,8 +198,9 @@ def dangling_identifier(simulator: RespondingSimulator) -> None:
 
 
 @defect("R41", "The MemberId leads to another member", "hrex-prof-memberid-rest", "hrex-mm-8",
-        also=(*DELIVERED, "pdex-202", "ev-01", "ev-02", "oo-03", "pdex-01", "pdex-211", "pdex-212",
-              "pdex-214", "pdex-392", "pdex-99", "search-01"))  # fmt: skip
+        also=(*DELIVERED, "pdex-202", "ev-01", *EVERYTHING, "oo-03", "pdex-01", "pdex-211",
+              "pdex-212",
+              "pdex-214", "pdex-99", "search-01"))  # fmt: skip
 def foreign_member_id(simulator: RespondingSimulator) -> None:
     """Everybody is answered with the first member, whom the client then really reaches."""
 
@@ -212,7 +220,7 @@ def no_member_id(simulator: RespondingSimulator) -> None:
 
 
 @defect("R43", "A bad request is answered 500", "pdex-single-badbundle-422",
-        "pdex-cap-status-codes", "oo-02", also=("hrex-mm-11", "pdex-203", "pdex-207"))  # fmt: skip
+        "pdex-cap-status-codes", "oo-02", also=CONSENT)  # fmt: skip
 def crashes_on_bad_input(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         codes = (b'"required"', b'"structure"', b'"too-long"', b'"not-supported"')

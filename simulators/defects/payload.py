@@ -8,7 +8,7 @@ from typing import Any
 
 from ...reference.fhir import json
 from ..responding import RespondingSimulator
-from .registry import DELIVERED, change_lines, defect
+from .registry import DELIVERED, EVERYTHING, change_lines, defect
 
 
 def _scope(simulator: RespondingSimulator, **changes: Any) -> None:
@@ -43,13 +43,14 @@ def drugs_delivered(simulator: RespondingSimulator) -> None:
     _scope(simulator, drug_prior_authorizations=True)
 
 
-@defect("R75", "Sensitive records are delivered under a regular consent", "pdex-154")
+@defect("R75", "Sensitive records are delivered under a regular consent", "pdex-154",
+        also=("pdex-typefilter-window",))  # fmt: skip
 def sensitive_delivered(simulator: RespondingSimulator) -> None:
     _scope(simulator, sensitive_labels=frozenset())
 
 
 @defect("R72", "Less than five years of data is delivered", "pdex-172", "pdex-169", "pdex-130",
-        "pdex-165", also=(*DELIVERED, "ev-02", "pdex-392", "search-01", "pdex-99", "pdex-211",
+        "pdex-165", also=(*DELIVERED, *EVERYTHING, "search-01", "pdex-99", "pdex-211",
                           "pdex-214"))  # fmt: skip
 def short_memory(simulator: RespondingSimulator) -> None:
     _scope(simulator, years=2)
@@ -138,7 +139,7 @@ _rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-
            "pdex-25", "pdex-26", "pdex-27", "pdex-28", "pdex-29", "pdex-30", "pdex-31", "pdex-32",
            "pdex-33", "pdex-34", "pdex-35", "pdex-37", "pdex-38", "pdex-39", "pdex-74", "pdex-75",
            "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
-           "pdex-pa-use")  # fmt: skip
+           "pdex-pa-use", "pdex-cap-meta-profile")  # fmt: skip
 _rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05", "pdex-04"))  # fmt: skip
 _rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
@@ -149,3 +150,49 @@ _rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-
            "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
 _rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
 _rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14")
+
+
+def _no_recorded(resource: dict[str, Any]) -> None:
+    if _is(resource, "Provenance"):
+        resource.pop("recorded", None)
+
+
+def _no_format(resource: dict[str, Any]) -> None:
+    for entity in resource.get("entity", []) if _is(resource, "Provenance") else []:
+        entity.pop("extension", None)
+
+
+def _location_as_author(resource: dict[str, Any]) -> None:
+    for agent in resource.get("agent", []) if _is(resource, "Provenance") else []:
+        agent["who"] = {"reference": "Location/somewhere"}
+
+
+def _for_itself(resource: dict[str, Any]) -> None:
+    for agent in resource.get("agent", []) if _is(resource, "Provenance") else []:
+        agent["onBehalfOf"] = agent["who"]
+
+
+_TOLD = ("pdex-06", "pdex-19", "pdex-20", "pdex-126", "pdex-128")
+_rewriting("PRO-7", "Provenance does not tell when it was recorded", _no_recorded, "pdex-08")
+_rewriting("PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD)
+_rewriting("PRO-9", "A Location is the author of records", _location_as_author, "hrex-prov-1",
+           also=("ref-01",))  # fmt: skip
+_rewriting("PRO-10", "Agents act on behalf of themselves", _for_itself, "hrex-prov-2")
+_without("PRO-11", "The Provenance of an earlier plan stays behind",
+         lambda r: not _is(r, "Provenance") or str(r.get("id")).startswith("tx-"),
+         "pdex-15", "pdex-18", "pdex-86", *_TOLD)  # fmt: skip
+
+
+@defect("TF-1", "A type filter brings sensitive records along", "pdex-typefilter-window")
+def filter_widens(simulator: RespondingSimulator) -> None:
+    payer = simulator.payer
+    strict = payer.kick_off
+
+    def kick_off(grant: Any, url: str, pairs: Any, **options: Any) -> Any:
+        # Of the exports that are filtered alone: whoever asks otherwise gets what is allowed.
+        filtered = any(name == "_typeFilter" and "1900" in value for name, value in pairs)
+        scope = payer.settings.scope
+        payer.releases.scope = replace(scope, sensitive_labels=frozenset()) if filtered else scope
+        return strict(grant, url, pairs, **options)
+
+    payer.kick_off = kick_off  # type: ignore[method-assign]

@@ -44,9 +44,16 @@ DELIVERED = (
     "pdex-172", "pdex-176", "pdex-179", "pdex-180c", "pdex-210", "pdex-36", "pdex-42", "pdex-75",
     "pdex-76", "pdex-98", "pdex-pa-metaprofile", "pdex-pa-use", "pdex-prov-profile",
     "pdex-prov-sourceformat", "ref-01",
+    "pdex-06", "pdex-08", "pdex-15", "pdex-18", "pdex-19", "pdex-20", "pdex-86", "pdex-126",
+    "pdex-128", "bulk-out-15", "bulk-out-16", "bulk-param-18", "bulk-status-13",
 )  # fmt: skip
 
 
+# What stands or falls together, for one scenario shows it.
+EVERYTHING = ("ev-02", "pdex-392", "ev-03", "pdex-393")
+CONSENT = ("hrex-mm-11", "pdex-203", "pdex-207", "pdex-consent-validity")
+WITHDRAWN = ("pdex-156", "pdex-167", "pdex-revocation-responder")
+BOUND = ("mtls-04", "hrex-sec-16", "hrex-sec-12")
 # What cannot be met either where the Groups of a bulk match cannot be read.
 BULK_TOLD = (
     "pdex-129", "pdex-148", "pdex-149", "pdex-150", "pdex-151", "pdex-151a", "pdex-152", "pdex-153",

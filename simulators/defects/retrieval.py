@@ -12,7 +12,7 @@ from ...reference.errors import BadRequest
 from ...reference.fhir import json
 from ...reference.fhir.outcome import operation_outcome
 from ..responding import RespondingSimulator
-from .registry import change_answer, change_json, defect, set_header
+from .registry import EVERYTHING, WITHDRAWN, change_answer, change_json, defect, set_header
 
 
 def _entries(
@@ -28,18 +28,23 @@ def _use(entry: dict[str, Any]) -> Any:
     return entry["resource"].get("use")
 
 
-@defect("R91", "Everything leaves claims out", "pdex-214", also=("ev-02", "pdex-392", "pdex-139"))
+@defect(
+    "R91",
+    "Everything leaves claims out",
+    "pdex-214",
+    also=(*EVERYTHING, "pdex-139"),
+)
 def everything_without_claims(simulator: RespondingSimulator) -> None:
     _entries(simulator, "everything", lambda e: _use(e) != "claim")
 
 
 @defect("R91-patient", "Everything leaves the Patient out", "pdex-212", "ev-01",
-        also=("ev-02", "pdex-392", "pdex-139"))  # fmt: skip
+        also=(*EVERYTHING, "pdex-139"))  # fmt: skip
 def everything_without_patient(simulator: RespondingSimulator) -> None:
     _entries(simulator, "everything", lambda e: e["resource"]["resourceType"] != "Patient")
 
 
-@defect("R91-page", "Everything has one page only", "ev-02", "pdex-392", "pdex-139")
+@defect("R91-page", "Everything has one page only", *EVERYTHING, "pdex-139")
 def one_page(simulator: RespondingSimulator) -> None:
     def change(bundle: dict[str, Any]) -> None:
         bundle["link"] = [x for x in bundle["link"] if x["relation"] != "next"]
@@ -293,7 +298,7 @@ def export_beyond_scope(simulator: RespondingSimulator) -> None:
     payer.kick_off = kick_off  # type: ignore[method-assign]
 
 
-@defect("R74", "A consent withdrawn after the match is not looked at", "pdex-156", "pdex-167",
+@defect("R74", "A consent withdrawn after the match is not looked at", *WITHDRAWN,
         "pdex-token-consent-recheck")  # fmt: skip
 def withdrawal_ignored(simulator: RespondingSimulator) -> None:
     simulator.payer.withdraw_consent = lambda _member: 0  # type: ignore[method-assign]
@@ -302,3 +307,85 @@ def withdrawal_ignored(simulator: RespondingSimulator) -> None:
 def _refusal(status: int) -> Response:
     body = json.write(operation_outcome("Not here.", code="not-supported"))
     return Response(body, status=status, mimetype="application/fhir+json")
+
+
+def _everything_drops(ident: str, name: str, requirement: str) -> None:
+    @defect(ident, f"{name} is taken by everything and not applied", requirement)
+    def install(simulator: RespondingSimulator) -> None:
+        payer = simulator.payer
+        strict = payer.retrieval.everything
+
+        def everything(access: Any, member: str, pairs: Any) -> Any:
+            return strict(access, member, [(n, v) for n, v in pairs if n != name])
+
+        payer.retrieval.everything = everything  # type: ignore[method-assign]
+
+
+_everything_drops("EV-type", "_type", "ev-06")
+_everything_drops("EV-since", "_since", "ev-05")
+_everything_drops("EV-start", "start", "ev-04")
+_everything_drops("EV-count", "_count", "ev-07")
+
+
+@defect("EV-async", "Everything is accepted and there is no place to ask", "ev-10")
+def accepted_nowhere(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        if "respond-async" in request.headers.get("Prefer", ""):
+            response.status_code = 202
+        return response
+
+    change_answer(simulator, "everything", change)
+
+
+@defect("EV-none", "A payer of PDex 2.0.0 offers no everything", "pdex-v200-everything-support",
+        version="2.0.0")  # fmt: skip
+def no_everything(simulator: RespondingSimulator) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for resource in content["rest"][0]["resource"]:
+            resource["operation"] = [
+                o for o in resource.get("operation", []) if o["name"] != "everything"
+            ]
+
+    change_json(simulator, "metadata", change)
+
+
+@defect("SEA-12", "A search that cannot be run finds nothing", "search-09",
+        also=("search-07", "search-08"))  # fmt: skip
+def found_nothing(simulator: RespondingSimulator) -> None:
+    def change(_request: Request, response: Response) -> Response:
+        if response.status_code in (400, 404):
+            response.status_code = 200
+            response.set_data(b'{"resourceType":"Bundle","type":"searchset","total":0}')
+        return response
+
+    change_answer(simulator, "search", change)
+
+
+@defect("REST-6", "A conditional read breaks the server", "rest-04")
+def broken_condition(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        if "If-None-Match" in request.headers:
+            response.status_code = 500
+        return response
+
+    change_answer(simulator, "read", change)
+
+
+def _versioned(resource: dict[str, Any]) -> None:
+    resource.setdefault("meta", {})["versionId"] = "1"
+
+
+@defect("REST-7", "A version is told where none are declared", "rest-06")
+def undeclared_version(simulator: RespondingSimulator) -> None:
+    change_json(simulator, "read", _versioned)
+
+
+@defect("REST-8", "Versions are declared and cannot be read", "pdex-100", "pdex-388", "pdex-389")
+def unreadable_version(simulator: RespondingSimulator) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for resource in content["rest"][0]["resource"]:
+            resource["versioning"] = "versioned"
+            resource.setdefault("interaction", []).append({"code": "vread"})
+
+    change_json(simulator, "metadata", change)
+    change_json(simulator, "read", _versioned)

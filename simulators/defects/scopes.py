@@ -142,3 +142,17 @@ def declared_in_vain(simulator: RespondingSimulator) -> None:
                 resource["searchParam"].insert(0, {"name": "value-date", "type": "date"})
 
     change_json(simulator, "metadata", change)
+
+
+@defect("SC-letters", "Letters out of order are granted as everything", "scope-02")
+def odd_letters(simulator: RespondingSimulator) -> None:
+    wide = {"access_token": "wide", "token_type": "bearer", "expires_in": 300,
+            "scope": "system/*.cruds"}  # fmt: skip
+
+    def change(request: Request, response: Response) -> Response:
+        if request.form.get("scope") == "system/Patient.sr":
+            response.status_code = 200
+            response.set_data(json.write(wide))
+        return response
+
+    change_answer(simulator, "token", change)

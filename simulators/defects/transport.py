@@ -11,10 +11,10 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from flask import request
 
 from ...reference.errors import BadRequest
-from ...reference.trust.authorization import OAuthError
+from ...reference.trust.authorization import OAuthError, invalid_client
 from ..peers import CERTIFICATE
 from ..responding import RespondingSimulator
-from .registry import change_json, defect
+from .registry import BOUND, change_json, defect
 
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python gives no name.
 _ANY_TIME = 0x200000
@@ -70,7 +70,7 @@ def plain_address(simulator: RespondingSimulator) -> None:
 
 
 @defect("R19", "A client that only names itself is given a token", "mtls-01", "hrex-sec-13",
-        also=("mtls-03", "hrex-sec-15"))  # fmt: skip
+        also=("mtls-03", "hrex-sec-15", "tls-04"))  # fmt: skip
 def named_client(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.authenticate
@@ -107,7 +107,7 @@ def any_holder(simulator: RespondingSimulator) -> None:
     server.by_certificate = by_certificate  # type: ignore[method-assign]
 
 
-@defect("R19-bound", "A bound token serves every connection", "mtls-04", "hrex-sec-16")
+@defect("R19-bound", "A bound token serves every connection", *BOUND)
 def unbound(simulator: RespondingSimulator) -> None:
     simulator.payer.authorization.is_bound_to = lambda *_: True  # type: ignore[method-assign]
 
@@ -165,3 +165,12 @@ _bundle("MB-server", "The bundle names no server to register at", "mtls-associat
         lambda bundle: _of(bundle, "Endpoint")["extension"].pop(1) and None)  # fmt: skip
 _bundle("MB-address", "The endpoint of the bundle is another payer's", "mtls-associated-servers",
         lambda bundle: _of(bundle, "Endpoint").update(address="https://an.example"))  # fmt: skip
+
+
+@defect("R19-none", "Mutual TLS is declared and gives nobody a token", "mtls-01", "hrex-sec-13",
+        "tls-04", also=(*BOUND, "mtls-02", "mtls-03"))  # fmt: skip
+def nobody_by_certificate(simulator: RespondingSimulator) -> None:
+    def by_certificate(_client_id: str, _certificate: Any) -> Any:
+        raise invalid_client("certificate")
+
+    simulator.payer.authorization.by_certificate = by_certificate  # type: ignore[method-assign]

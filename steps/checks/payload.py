@@ -1,8 +1,8 @@
-"""Checks on what delivered resources say: money, profiles, Provenance, references, documents."""
+"""Checks on what delivered resources say: money, profiles, references, documents."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...reference.fhir.references import references_in, split_reference
@@ -29,22 +29,8 @@ _PROFILE_ROOTS = (
     "http://hl7.org/fhir/us/davinci-pdex/",
     "http://hl7.org/fhir/us/davinci-hrex/",
 )
-CLINICAL = frozenset(
-    {"AllergyIntolerance", "CarePlan", "CareTeam", "Condition", "DiagnosticReport",
-     "DocumentReference", "Encounter", "Goal", "Immunization", "MedicationRequest",
-     "Observation", "Procedure"}
-)  # fmt: skip
 # Types outside the Patient compartment.
 SHARED = frozenset({"Location", "Medication", "Organization", "Practitioner", "PractitionerRole"})
-_TRANSMITTER = "transmitter"
-_SOURCE_FORMAT = _PDEX + "ProvenanceSourceFrom"
-# PDex CodeSystem ProvenancePayerDataSource.
-_SOURCE_FORMATS = frozenset(
-    {"hl7v2other", "hl7v2oru", "hl7v2adt", "hl7v2r01", "hl7v2rsp", "hl7v2orm", "hl7v2mdm",
-     "hl7v2vxu", "hl7v3", "hl7ccda", "hl7cda", "hl7cdaqrda", "hl7fhirdstu2", "hl7fhirdstu3",
-     "hl7fhirr4", "x12837", "x12278", "x12275", "x12other", "script", "ncpdp", "capture",
-     "customtx", "image", "unstructured", "other"}
-)  # fmt: skip
 
 
 def no_money(resources: Resources) -> None:
@@ -116,70 +102,6 @@ def documents_are_delivered(resources: Resources) -> None:
                           "every document that is named",
                           f"{len(missing)} missing" if named else "none is named",
                           "ExplanationOfBenefit.supportingInfo")  # fmt: skip
-
-
-def transmitter_is_named(resources: Resources) -> None:
-    """At least one Provenance names an Organization as transmitter of delivered resources."""
-    for resource in _of(resources, "Provenance"):
-        if _agents(resource, _TRANSMITTER) and set(_targets(resource)) & set(resources):
-            return
-    raise CheckFailed("No Provenance names the transmitter of what was delivered.",
-                      "an agent of type transmitter, an Organization, and delivered targets",
-                      "none", "Provenance.agent")  # fmt: skip
-
-
-def agents_are_complete(resources: Resources) -> None:
-    """Every Provenance agent has who and type (pdex-provenance)."""
-    found = list(_of(resources, "Provenance"))
-    if not found:
-        raise CheckFailed("No Provenance was delivered.", "at least one", "none", "Provenance")
-    for resource in found:
-        for index, agent in enumerate(resource.get("agent") or [{}]):
-            for element in ("who", "type"):
-                if not agent.get(element):
-                    raise CheckFailed("A Provenance agent lacks an element.", element, "absent",
-                                      f"Provenance.agent[{index}].{element}")  # fmt: skip
-
-
-def source_formats_are_right(resources: Resources) -> int:
-    """Every source format stands on an entity with a code of the guide; returns how many do."""
-    found = 0
-    for resource in _of(resources, "Provenance"):
-        if any(e.get("url") == _SOURCE_FORMAT for e in resource.get("extension", [])):
-            raise CheckFailed("The format of a source does not stand on an entity.",
-                              "on Provenance.entity", "on the Provenance",
-                              "Provenance.extension")  # fmt: skip
-        for extension in (e for entity in resource.get("entity", [])
-                          for e in entity.get("extension", [])):  # fmt: skip
-            if extension.get("url") == _SOURCE_FORMAT:
-                codings = extension.get("valueCodeableConcept", {}).get("coding", [])
-                codes = [str(c.get("code")) for c in codings]
-                if not set(codes) & _SOURCE_FORMATS:
-                    raise CheckFailed("The format of a source has no code of the guide.",
-                                      "a code of ProvenancePayerDataSource",
-                                      ", ".join(codes) or "absent",
-                                      "Provenance.entity.extension.value")  # fmt: skip
-                found += 1
-    return found
-
-
-def origins_are_told(resources: Resources) -> None:
-    """Every clinical resource is the target of a Provenance with an author or source."""
-    told = {
-        target
-        for r in _of(resources, "Provenance")
-        if _agents(r, "author") or _agents(r, "source")
-        for target in _targets(r)
-    }
-    lacking = [key for key in resources if key[0] in CLINICAL and key not in told]
-    if lacking:
-        kinds = sorted({kind for kind, _ in lacking})
-        raise CheckFailed(
-            "Clinical resources come without the Provenance of their origin.",
-            "an author or source for each",
-            f"{len(lacking)} without, of {', '.join(kinds)}",
-            "Provenance.target",
-        )
 
 
 def references_resolve(resources: Resources, kept_back: Collection[Key] = ()) -> None:
@@ -254,17 +176,3 @@ def _money(value: Any, where: str) -> Iterator[str]:
 
 def _of(resources: Resources, kind: str) -> Iterator[Mapping[str, Any]]:
     return (r for (k, _), r in resources.items() if k == kind)
-
-
-def _agents(provenance: Mapping[str, Any], code: str) -> list[Mapping[str, Any]]:
-    return [
-        agent
-        for agent in provenance.get("agent", [])
-        if code in [c.get("code") for c in agent.get("type", {}).get("coding", [])]
-        and agent.get("who")
-    ]
-
-
-def _targets(provenance: Mapping[str, Any]) -> Iterable[Key]:
-    references = (t.get("reference") for t in provenance.get("target", []))
-    return [key for key in map(split_reference, references) if key]
