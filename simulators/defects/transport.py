@@ -11,7 +11,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from flask import request
 
 from ...reference.errors import BadRequest
-from ...reference.trust.authorization import OAuthError, invalid_client
+from ...reference.trust.authorization import OAuthError
 from ..peers import CERTIFICATE
 from ..responding import RespondingSimulator
 from .registry import BOUND, change_json, defect
@@ -167,10 +167,11 @@ _bundle("MB-address", "The endpoint of the bundle is another payer's", "mtls-ass
         lambda bundle: _of(bundle, "Endpoint").update(address="https://an.example"))  # fmt: skip
 
 
-@defect("R19-none", "Mutual TLS is declared and gives nobody a token", "mtls-01", "hrex-sec-13",
-        "tls-04", also=(*BOUND, "mtls-02", "mtls-03"))  # fmt: skip
-def nobody_by_certificate(simulator: RespondingSimulator) -> None:
-    def by_certificate(_client_id: str, _certificate: Any) -> Any:
-        raise invalid_client("certificate")
+@defect("R19-none", "A client with a certificate is given an answer without a token", "mtls-01",
+        "hrex-sec-13", "tls-04", also=(*BOUND, "mtls-02", "mtls-03"))  # fmt: skip
+def no_token_by_certificate(simulator: RespondingSimulator) -> None:
+    def change(content: dict[str, Any]) -> None:
+        if "client_assertion" not in request.form:
+            content.pop("access_token")
 
-    simulator.payer.authorization.by_certificate = by_certificate  # type: ignore[method-assign]
+    change_json(simulator, "token", change)
