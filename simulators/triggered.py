@@ -26,6 +26,7 @@ from ..reference.requesting import batches as outcome
 from ..reference.requesting.request import read_invoke
 from ..reference.store.database import open_data_dir
 from ..reference.tasks import COMPLETED, PART
+from ..reference.tls import Tls
 
 _SYSTEM = "https://requesting-payer.example.org/member-id"
 _LIMIT_S = 90
@@ -58,6 +59,7 @@ class Triggered:
         settings = RequestingSettings(
             "http://127.0.0.1/fhir", self._asking, folder, patient_system=_SYSTEM,
             allow_loopback=True, bulk_match_scope=scope,
+            tls=Tls(told["TLS_AUTHORITIES"], told["TLS_CERTIFICATE"], told["TLS_KEY"]),
         )  # fmt: skip
         database = open_data_dir(folder, "requesting-payer")
         self.payer = RequestingPayer(settings, database, clock=self._clock)
@@ -87,12 +89,28 @@ class Triggered:
             "name": "played",
             "issuer": told["FHIR_BASE"],
             "fhir_base": told["FHIR_BASE"],
-            "client_id": told["CLIENT_ID"],
+            "auth_method": told["AUTH"],
+            "client_id": "" if told["AUTH"] == "udap" else told["CLIENT_ID"],
             "key_file": told["KEY_FILE"],
+            "udap": self._udap() if told["AUTH"] == "udap" else None,
             "file_origins": told["FILE_ORIGINS"].split(),
             "organization": {"system": self._answering.system, "value": self._answering.value,
                              "name": self._answering.name},
         }  # fmt: skip
+
+    def _udap(self) -> dict[str, Any]:
+        def read(name: str) -> str:
+            return Path(self._told[f"UDAP_{name}"]).read_text(encoding="utf-8")
+
+        return {
+            "certificate": read("CERTIFICATE"),
+            "key": read("KEY"),
+            "trust_anchors": read("ANCHORS"),
+            "revocation_lists": [read("REVOCATION_LIST")],
+            "uri": self._told["UDAP_CLIENT_URI"],
+            "community": self._told["UDAP_COMMUNITY"],
+            "client_name": self._asking.name,
+        }
 
     def _invocation(self, member: Mapping[str, Any]) -> dict[str, Any]:
         ident = member["patient"]["id"]

@@ -22,7 +22,7 @@ STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_se
                  "retrieving", "retrieval_options", "access", "delivering", "origins",
                  "bulk_matching", "bulk_exporting", "isolation", "forgery", "scopes",
                  "media_types")  # fmt: skip
-REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk")
+REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk", "asking_udap")
 _JUDGING = "payer-exchange-judging"
 
 

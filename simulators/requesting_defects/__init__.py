@@ -5,7 +5,7 @@ Each changes the process that `payer-exchange answer-trigger` runs in, and no ot
 
 from __future__ import annotations
 
-from . import batches, exports, later, matches, tokens  # noqa: F401 - they register
+from . import batches, credentials, exports, later, matches, tokens  # noqa: F401 - they register
 from .registry import REQUESTING_DEFECTS, RequestingDefect, break_requester
 
 __all__ = ["REQUESTING_DEFECTS", "RequestingDefect", "break_requester"]

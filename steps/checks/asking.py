@@ -23,7 +23,9 @@ _NO_FILTERS = ("securityLabel", "purpose", "class", "code", "dataPeriod", "data"
 _ROLE_CODES = {"discloser": "performer", "recipient": "IRCP"}
 
 
-def segments(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def segments(
+    assertion: str, where: str = "client_assertion"
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a compact JWS, unverified; raises CheckFailed when it is none."""
     parts = assertion.split(".")
     try:
@@ -31,8 +33,8 @@ def segments(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError
         head, claims = (json.loads(_decoded(part)) for part in parts[:2])
     except ValueError as error:
-        raise CheckFailed("The client assertion is no compact JWS.", "three parts with dots",
-                          f"{len(parts)} parts", "client_assertion") from error  # fmt: skip
+        raise CheckFailed("The JWT is no compact JWS.", "three parts with dots",
+                          f"{len(parts)} parts", where) from error  # fmt: skip
     return head, claims
 
 

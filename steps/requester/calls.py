@@ -29,6 +29,8 @@ class Call:
     exchange: Exchange
     round: int = 0
     """Which round of the script it came in."""
+    with_certificate: bool = False
+    """Whether the client showed a certificate of its own."""
 
     def header(self, name: str) -> str:
         """A header that was sent, whatever its case; empty when absent."""

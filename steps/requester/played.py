@@ -19,6 +19,7 @@ from .calls import Answer, Call, as_fhir, as_json, refusal
 from .jobs import Job, parameters_of
 from .records import PlayedMember, Record
 from .script import Script
+from .udap import PlayedUdap
 
 _BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 _MATCH = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
@@ -39,7 +40,8 @@ class Visit:
         self.calls: list[Call] = []
         self.tokens: dict[str, float] = {}
         self.jobs: list[Job] = []
-        self.round = 0
+        self.round, self.knocks = 0, 0
+        self.udap: PlayedUdap | None = None
         self.lock = threading.Lock()
         self._base = f"/{secrets.token_hex(5)}/r4"
         below = self._base if script.relative_token_endpoint else ""
@@ -83,12 +85,15 @@ class Visit:
                 found[kind] = found.get(kind, 0) + count
         return found
 
-    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *,
+        with_certificate: bool = False,
+    ) -> Answer:  # fmt: skip
         """Answer a call and keep both."""
         place, make = self._route(method, urlsplit(url).path)
         sent = Exchange(method, url, dict(headers), body, time.time())
         with self.lock:
-            self.calls.append(Call(place, sent, self.round))
+            self.calls.append(Call(place, sent, self.round, with_certificate))
             found = make(self.calls[-1])
         sent.status, sent.headers, sent.body = found.status, dict(found.headers), found.body
         sent.elapsed_s = time.time() - sent.started
@@ -110,6 +115,9 @@ class Visit:
             f"{matched}/$davinci-data-export": ("group-export",
                                                 self._guarded(self._group_kick_off)),
         }  # fmt: skip
+        if self.udap and self.udap.is_offered:
+            places[f"{base}/.well-known/udap"] = ("udap", self._udap)
+            places[self.udap.path] = ("register", self._register)
         if path in places:
             return places[path]
         found = (job.route(method, path) for job in self.jobs)
@@ -128,7 +136,7 @@ class Visit:
         return as_json({
             "token_endpoint": url,
             "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_methods_supported": [self.script.auth],
             "token_endpoint_auth_signing_alg_values_supported": list(self.script.algorithms),
             "scopes_supported": ["system/*.rs", _MATCH, _GROUPS],
             "code_challenge_methods_supported": ["S256"],
@@ -158,6 +166,17 @@ class Visit:
             "date": "2026-01-01", "fhirVersion": "4.0.1", "format": ["json"],
             "rest": [{"mode": "server", "resource": [patient, group]}],
         })  # fmt: skip
+
+    def _udap(self, _call: Call) -> Answer:
+        assert self.udap is not None
+        return as_json(self.udap.document(self.main + self.udap.path))
+
+    def _register(self, call: Call) -> Answer:
+        assert self.udap is not None
+        told = call.json()
+        sent = told.get("software_statement") if isinstance(told, dict) else None
+        registered = {"client_id": self.udap.client_id, "software_statement": sent}
+        return as_json(registered, status=201)
 
     def _give_token(self, call: Call) -> Answer:
         token = secrets.token_urlsafe(24)

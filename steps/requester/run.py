@@ -106,7 +106,7 @@ class RequesterRun:
             visit.round = number
             used.append(self._key(visit.script, number))
             told.append(run_trigger(self._trigger, self._environment(name, visit, used[-1])))
-            if not visit.calls and visit.script.rounds[number] != WHEN_DUE:
+            if not (visit.calls or visit.knocks) and visit.script.rounds[number] != WHEN_DUE:
                 raise CannotTell("The command of --trigger made no call to the played payer.")
         return Asked(name, visit, told[-1], tuple(used), tuple(told))
 
@@ -142,6 +142,9 @@ class RequesterRun:
             "FILE_ORIGINS": visit.file_host,
             "WORK_FOLDER": str(work),
         }
+        found |= {"AUTH": script.auth}
+        found |= self._payer.community.write(folder) if script.udap else {}
+        found |= self._payer.certificates.told() if script.tls else {}
         return {f"PAYER_EXCHANGE_{name}": value for name, value in found.items()}
 
     def _await_calls(self, visit: Visit) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+from .udap import ABSENT, FLAWS, GOOD, NOTHING_OFFERED
+
 # What the requester is told to do in a round of an exchange (docs/requesting-payer-protocol.md).
 EXCHANGE, UPDATE, WITHDRAW, WHEN_DUE = "exchange", "update", "withdraw", "when-due"
 # What a bulk match says of a member (PdexMultiMemberMatchResultCS).
@@ -93,6 +95,12 @@ class Script:
     """Since the first round a resource came, and one was deleted."""
     wanted_since: str = ""
     """From which day of service on the member's record is wanted, of Observations alone."""
+    auth: str = "private_key_jwt"
+    """How the client is registered: private_key_jwt, udap or tls_client_auth."""
+    udap: str = ""
+    """By UDAP: `good`, or what is wrong with the metadata."""
+    tls: str = ""
+    """By https: `good`, or what is wrong with the certificate."""
     days: tuple[int, ...] = ()
     """How many days after the opt-in each round is."""
 
@@ -161,6 +169,15 @@ SCRIPTS: dict[str, Script] = {
     "bulk-withdrawn": Script(members=(MATCH,), rounds=(EXCHANGE, WITHDRAW), days=(0, 98)),
     "bulk-service-dates": Script(members=(MATCH,), wanted_since="2025-02-01"),
     "due": Script(members=(MATCH,), rounds=(WHEN_DUE, WHEN_DUE), days=(7, 98)),
+    "udap": Script(auth="udap", udap=GOOD),
+    "udap-absent": Script(auth="udap", udap=ABSENT),
+    "udap-nothing-offered": Script(auth="udap", udap=NOTHING_OFFERED),
+    "udap-endpoints-differ": Script(auth="udap", udap="endpoints-differ"),
+    **{f"udap-{flaw}": Script(auth="udap", udap=flaw) for flaw in FLAWS},
+    **{f"tls-{flaw}": Script(tls=flaw)
+       for flaw in ("expired", "other-host", "self-signed", "unknown-authority")},
+    "mutual-tls": Script(auth="tls_client_auth", tls="good"),
+    "mutual-tls-registration": Script(auth="udap", udap=GOOD, tls="good"),
     "rotated-key": Script(rounds=(EXCHANGE, EXCHANGE), new_key=True),
 }  # fmt: skip
 
