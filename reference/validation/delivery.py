@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import multiprocessing
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -13,12 +14,16 @@ from typing import BinaryIO
 
 from ..errors import PayerExchangeError
 from .findings import Group, Tally
+from .reading import NotReadable
+from .references import Point, Points, References
 from .tables import standard
-from .validator import Validator
+from .validator import Judgement, Validator, unreadable
 
 # A process takes so many bytes of a file at a time.
 _PART = 8_000_000
-_LONGEST = 64_000_000
+# No resource is longer; what is may be meant to exhaust the reader, and is told instead.
+LONGEST = 64_000_000
+_PIECE = 1_000_000
 _SUFFIXES = (".json", ".ndjson", ".jsonl", ".gz")
 _kept: dict[tuple[Path, ...], Validator] = {}
 
@@ -68,14 +73,28 @@ def validate_files(
     parts = [part for path in files(paths) for part in parts_of(path)]
     judged = Judged(packages={k: v["sha256"] for k, v in standard(packages).packages.items()})
     work = partial(validate_part, profiles=profiles, packages=packages)
-    for resources, failed, groups in _spread(work, parts, workers):
-        judged.resources += resources
-        judged.failed += failed
-        judged.tally.merge(groups)
+    references = References()
+    for result in _spread(work, parts, workers):
+        judged.resources += result.resources
+        judged.failed += result.failed
+        judged.tally.merge(result.groups)
+        references.add(result.held, result.points)
+    # One resource alone is no delivery: what it points at is elsewhere.
+    for finding, place, count in references.dangling() if judged.resources > 1 else ():
+        judged.tally.add(finding, place, count)
+    references.close()
     return judged
 
 
-Result = tuple[int, int, list[Group]]
+@dataclass(frozen=True)
+class Result:
+    """What one part comes to."""
+
+    resources: int
+    failed: int
+    groups: list[Group]
+    held: list[str]
+    points: list[Point]
 
 
 def _spread(work: Callable[[Part], Result], parts: list[Part], workers: int) -> Iterator[Result]:
@@ -99,14 +118,23 @@ def parts_of(path: Path) -> list[Part]:
 def validate_part(part: Part, *, profiles: list[str], packages: tuple[Path, ...] = ()) -> Result:
     """Validate one part: how many resources, how many with errors, and the findings."""
     validator = _validator(packages)
-    tally, resources, failed = Tally(), 0, 0
+    tally, points, resources, failed = Tally(), Points(), 0, 0
     for place, body in _bodies(part):
-        found = validator.validate_bytes(body, profiles or None)
+        at = f"{part.path.name}{place}"
+        judgement = _judged(validator, body, profiles)
         resources += 1
-        failed += any(one.severity == "error" for one in found)
-        for one in found:
-            tally.add(one, f"{part.path.name}{place}")
-    return resources, failed, list(tally.groups.values())
+        failed += any(one.severity == "error" for one in judgement.findings)
+        for one in judgement.findings:
+            tally.add(one, at)
+        points.add(judgement.names, judgement.points, at)
+    groups = list(tally.groups.values())
+    return Result(resources, failed, groups, points.held, points.points())
+
+
+def _judged(validator: Validator, body: bytes | NotReadable, profiles: list[str]) -> Judgement:
+    if isinstance(body, NotReadable):
+        return unreadable(body)
+    return validator.judge(body, profiles or None)
 
 
 def _validator(packages: tuple[Path, ...]) -> Validator:
@@ -116,22 +144,44 @@ def _validator(packages: tuple[Path, ...]) -> Validator:
     return _kept[packages]
 
 
-def _bodies(part: Part) -> Iterator[tuple[str, bytes]]:
-    with _opened(part.path) as file:
-        if not part.lines:
-            yield "#", file.read(_LONGEST)
+def _bodies(part: Part) -> Iterator[tuple[str, bytes | NotReadable]]:
+    """(place, bytes) of each resource; what cannot be had as bytes is said at its place."""
+    try:
+        with _opened(part.path) as file:
+            if part.lines:
+                yield from _lines(file, part)
+            else:
+                body = file.read(LONGEST + 1)
+                yield "#", body if len(body) <= LONGEST else _too_long()
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        yield "#", NotReadable("The file is not whole gzip: it cannot be unpacked to its end.")
+
+
+def _lines(file: BinaryIO, part: Part) -> Iterator[tuple[str, bytes | NotReadable]]:
+    if part.start:
+        file.seek(part.start - 1)
+        _skip_line(file)
+    at = file.tell()
+    while part.end is None or at < part.end:
+        line = file.readline(LONGEST + 1)
+        if not line:
             return
-        if part.start:
-            file.seek(part.start - 1)
-            file.readline()
+        if len(line) > LONGEST:
+            _skip_line(file)
+            yield f"@{at}#", _too_long()
+        elif line.strip():
+            yield f"@{at}#", line.rstrip(b"\r\n")
         at = file.tell()
-        while part.end is None or at < part.end:
-            line = file.readline(_LONGEST)
-            if not line:
-                return
-            if line.strip():
-                yield f"@{at}#", line.rstrip(b"\r\n")
-            at += len(line)
+
+
+def _skip_line(file: BinaryIO) -> None:
+    """On to the next line, without having this one in memory."""
+    while (piece := file.readline(_PIECE)) and not piece.endswith(b"\n"):
+        pass
+
+
+def _too_long() -> NotReadable:
+    return NotReadable(f"It is longer than {LONGEST // 1_000_000} MB and was not read.")
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -38,6 +38,11 @@ _LEVELS = (
 _PRIMITIVE_SUFFIX = re.compile(r"^[A-Z]")
 
 
+# bdl-8 of R4 finds an entry without fullUrl wrong, which R4 allows; R5 words it like this.
+_HISTORY = "fullUrl.contains('/_history/').not()"
+_REWORDED = {_HISTORY: f"fullUrl.empty() or {_HISTORY}"}
+
+
 class Unsupported(ValueError):
     """The expression asks for something that this part of FHIRPath has not."""
 
@@ -407,7 +412,7 @@ def _function(name: str, given: list[Step]) -> Step:
 def compile_rule(expression: str) -> Step | None:
     """A rule's expression as a function of items and scope, or None when it is beyond this part."""
     try:
-        return _Parser(expression).whole()
+        return _Parser(_REWORDED.get(expression, expression)).whole()
     except (Unsupported, TypeError, IndexError):
         return None
 

@@ -116,10 +116,10 @@ class Tally:
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
 
-    def add(self, finding: Finding, place: str) -> None:
+    def add(self, finding: Finding, place: str, count: int = 1) -> None:
         """Count a finding; `place` says which line of which file."""
         group = self.groups.setdefault(finding.id, Group(finding))
-        group.count += 1
+        group.count += count
         if len(group.places) < _PLACES:
             group.places.append(place + finding.pointer)
 

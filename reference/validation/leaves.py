@@ -65,6 +65,8 @@ class Leaves:
             target = run.resolve(text)
             if target is None and text.startswith("#"):
                 run.add("error", "contained", at, "contained", "nothing of that id", profile)
+            elif target is None:
+                run.around.points.setdefault(text, at)
             told = target.get("resourceType") if target else _told(text)
             if types and told and told not in types and self._is_type(told):
                 wanted = ", ".join(sorted(types))

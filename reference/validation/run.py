@@ -13,23 +13,35 @@ Found = tuple[str, str, str, str, str, str]
 Check = Callable[[Any, str, "Run"], None]
 
 
+class Around:
+    """What all runs of one validation share: the outermost resource, and what lies around it."""
+
+    __slots__ = ("_names", "outside", "points", "root")
+
+    def __init__(self, root: Row, outside: Resolver) -> None:
+        self.root = root
+        self.outside = outside
+        # What references name that is neither contained nor near by, each with its first place.
+        self.points: dict[str, str] = {}
+        self._names: dict[str, Row] | None = None
+
+    def near(self, reference: str) -> Row | None:
+        """A resource of the same Bundle or Parameters; looked through once, however many ask."""
+        if self._names is None:
+            self._names = names(self.root)
+        return self._names.get(reference.partition("/_history/")[0])
+
+
 class Run:
     """Gathers findings; knows the resource, the one around it, and how to resolve."""
 
-    __slots__ = ("found", "holder", "outside", "resource", "root")
+    __slots__ = ("around", "found", "holder", "resource")
 
-    def __init__(
-        self,
-        resource: Row,
-        outside: Resolver,
-        root: Row | None = None,
-        holder: Row | None = None,
-    ) -> None:
+    def __init__(self, resource: Row, around: Around, holder: Row | None = None) -> None:
         self.found: list[Found] = []
         self.resource = resource
-        self.root = root if root is not None else resource
+        self.around = around
         self.holder = holder if holder is not None else resource
-        self.outside = outside
 
     def add(
         self, severity: str, rule: str, at: str, expected: str, actual: str, profile: str
@@ -39,13 +51,13 @@ class Run:
 
     def aside(self) -> Run:
         """A run whose findings do not count, to try something out."""
-        return Run(self.resource, self.outside, self.root, self.holder)
+        return Run(self.resource, self.around, self.holder)
 
     def inside(self, resource: Row) -> Run:
         """A run for a resource within this one; what it finds counts here."""
         among = self.holder.get("contained")
         own = isinstance(among, list) and any(resource is one for one in among)
-        made = Run(resource, self.outside, self.root, self.holder if own else resource)
+        made = Run(resource, self.around, self.holder if own else resource)
         made.found = self.found
         return made
 
@@ -57,7 +69,7 @@ class Run:
         """The resource a reference points at, if it is contained, near by or in the delivery."""
         if reference.startswith("#"):
             return contained(self.holder, reference[1:])
-        return near(self.root, reference) or self.outside(reference)
+        return self.around.near(reference) or self.around.outside(reference)
 
 
 def claimed(resource: Row) -> list[str]:
@@ -83,39 +95,30 @@ def contained(holder: Row, name: str) -> Row | None:
     return None
 
 
-def near(root: Row, reference: str) -> Row | None:
-    """A resource of the same Bundle or Parameters."""
-    if root.get("resourceType") == "Bundle":
-        entries = root.get("entry")
-        for entry in entries if isinstance(entries, list) else ():
-            if isinstance(entry, dict) and _names(entry, reference):
-                return dict(entry["resource"])
-    if root.get("resourceType") == "Parameters":
-        return _of_parameters(root.get("parameter"), reference)
-    return None
+def names(resource: Row) -> dict[str, Row]:
+    """What a resource holds by all that references may call it: itself, entries, parameters."""
+    found: dict[str, Row] = {}
+    _call(found, resource, "")
+    entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
+            full = entry.get("fullUrl")
+            _call(found, entry["resource"], full if isinstance(full, str) else "")
+    if resource.get("resourceType") == "Parameters":
+        _of_parameters(resource.get("parameter"), found)
+    return found
 
 
-def _names(entry: Row, reference: str) -> bool:
-    full = str(entry.get("fullUrl") or "")
-    resource = entry.get("resource")
-    if not isinstance(resource, dict):
-        return False
+def _call(found: dict[str, Row], resource: Row, full: str) -> None:
     own = f"{resource.get('resourceType')}/{resource.get('id')}"
-    return reference in (full, own) or full.endswith("/" + reference)
+    for name in (full, "/".join(full.split("/")[-2:]), own):
+        if name:
+            found.setdefault(name, resource)
 
 
-def _own(resource: Row) -> str:
-    return f"{resource.get('resourceType')}/{resource.get('id')}"
-
-
-def _of_parameters(parameters: Any, reference: str) -> Row | None:
+def _of_parameters(parameters: Any, found: dict[str, Row]) -> None:
     for one in parameters if isinstance(parameters, list) else ():
-        if not isinstance(one, dict):
-            continue
-        resource = one.get("resource")
-        if isinstance(resource, dict) and _own(resource) == reference:
-            return resource
-        found = _of_parameters(one.get("part"), reference)
-        if found is not None:
-            return found
-    return None
+        if isinstance(one, dict):
+            if isinstance(one.get("resource"), dict):
+                _call(found, one["resource"], "")
+            _of_parameters(one.get("part"), found)

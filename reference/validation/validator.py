@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from .engine import Engine
 from .findings import SEVERITIES, Finding
 from .reading import NotReadable, read_strict
-from .run import Found, Resolver, Run, claimed
+from .run import Around, Found, Resolver, Run, claimed, names
 from .tables import Tables, standard
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One resource's findings, what it points at elsewhere and where, and what it is called."""
+
+    findings: list[Finding]
+    points: dict[str, str]
+    names: list[str]
+
+
+def unreadable(error: NotReadable) -> Judgement:
+    """The finding of bytes that are no resource."""
+    said = Finding("error", "json", "", "Resource", "one JSON object", str(error), "")
+    return Judgement([said], {}, [])
 
 
 def _nowhere(_reference: str) -> None:
@@ -28,10 +44,19 @@ class Validator:
         self, body: bytes, profiles: list[str] | None = None, resolve: Resolver = _nowhere
     ) -> list[Finding]:
         """Findings of one resource as JSON. Never raises, whatever the bytes are."""
+        return self.judge(body, profiles, resolve).findings
+
+    def judge(
+        self, body: bytes, profiles: list[str] | None = None, resolve: Resolver = _nowhere
+    ) -> Judgement:
+        """Findings of one resource as JSON, and what a delivery needs to know of it."""
         try:
-            return self.validate(read_strict(body), profiles, resolve)
+            resource = read_strict(body)
         except NotReadable as error:
-            return [Finding("error", "json", "", "Resource", "one JSON object", str(error), "")]
+            return unreadable(error)
+        around = Around(resource, resolve)
+        found = self._validate(resource, profiles, around)
+        return Judgement(found, around.points, list(names(resource)))
 
     def validate(
         self,
@@ -44,11 +69,16 @@ class Validator:
         A claim without a version is met when one version here is met; findings are then those
         of the version that is met best. `resolve` finds what else the delivery holds.
         """
+        return self._validate(resource, profiles, Around(resource, resolve))
+
+    def _validate(
+        self, resource: dict[str, Any], profiles: list[str] | None, around: Around
+    ) -> list[Finding]:
         kind = resource.get("resourceType")
         check = self._engine.check_of(_CORE + kind) if isinstance(kind, str) else None
         if check is None or not isinstance(kind, str):
             return [Finding("error", "type", "", "Resource", "a resource of R4", "none", "")]
-        run = Run(resource, resolve)
+        run = Run(resource, around)
         check(resource, "", run)
         found = run.found
         for canonical in claimed(resource) if profiles is None else profiles:
