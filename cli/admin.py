@@ -37,6 +37,17 @@ def withdraw(target: tuple[str, str, str], member: str) -> None:
 
 
 @admin.command()
+@click.argument("reference", default="")
+@click.pass_obj
+def delete(target: tuple[str, str, str], reference: str) -> None:
+    """Delete a resource: the Type/id given, or the one in RESOURCE."""
+    wanted = reference or os.environ.get("RESOURCE", "")
+    if not wanted:
+        raise SettingsError("Name the resource as Type/id, or set RESOURCE.")
+    _send(target, "DELETE", f"/admin/resources/{wanted}")
+
+
+@admin.command()
 @click.argument("client_id")
 @click.argument("state", type=click.Choice(["pending", "approved", "suspended"]))
 @click.pass_obj

@@ -186,6 +186,8 @@ class HooksSettings:
 
     withdraw_consent: str = ""
     """Withdraws the consent of the member whose Patient id is in MEMBER_ID."""
+    delete_resource: str = ""
+    """Deletes the resource whose Type/id is in RESOURCE."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,7 @@ file = "{members}"
 
 [hooks]
 withdraw_consent = "{admin} withdraw"
+delete_resource = "{admin} delete"
 """
 
 

@@ -22,6 +22,7 @@ def admin_api(payer: RespondingPayer) -> Blueprint:
     route("/clients", "clients", api.clients, methods=["GET", "POST"])
     route("/clients/<client_id>/<state>", "state", api.state, methods=["POST"])
     route("/members/<member>/withdraw", "withdraw", api.withdraw, methods=["POST"])
+    route("/resources/<kind>/<ident>", "delete", api.delete, methods=["DELETE"])
     route("/audit", "audit", api.audit)
     route("/AuditEvent", "audit_events", api.audit_events)
     route("/duties", "duties", api.duties)
@@ -51,6 +52,12 @@ class _AdminApi:
     def withdraw(self, member: str) -> Response:
         self._check_token()
         return json_answer({"ended": self._payer.withdraw_consent(member)})
+
+    def delete(self, kind: str, ident: str) -> Response:
+        self._check_token()
+        if not self._payer.repository.forget([(kind, ident)]):
+            raise BadRequest("This payer holds no such resource.", status=404, code="not-found")
+        return Response(status=204)
 
     def audit(self) -> Response:
         self._check_token()

@@ -115,28 +115,29 @@ def _withdraw(seen: Seen, name: str) -> tuple[str, AccessToken]:
     def withdraw() -> tuple[str, AccessToken]:
         member = seen.run.member_id(name)
         token = seen.run.token("data", member)
-        run_hook(command, member)
+        run_hook("withdraw_consent", command, MEMBER_ID=member)
         return member, token
 
     return seen.run.once(("withdrawn", name), withdraw)
 
 
-def run_hook(command: str, member: str) -> None:
-    """Run the user's command for a member; raises CannotTell when it fails."""
+def run_hook(name: str, command: str, **environment: str) -> None:
+    """Run a command of the user's, told what about by its environment.
+
+    Raises CannotTell when it fails.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - the user's own command, from the user's own file
             shlex.split(command),
-            env={**os.environ, "MEMBER_ID": member},
+            env={**os.environ, **environment},
             capture_output=True,
             timeout=60,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotTell("The command of [hooks] withdraw_consent could not be run.") from error
+        raise CannotTell(f"The command of [hooks] {name} could not be run.") from error
     if done.returncode != 0:
-        raise CannotTell(
-            f"The command of [hooks] withdraw_consent ended with status {done.returncode}."
-        )
+        raise CannotTell(f"The command of [hooks] {name} ended with status {done.returncode}.")
 
 
 def _two(seen: Seen, other: str, name: str) -> tuple[str, AccessToken]:

@@ -236,7 +236,7 @@ def _withdraw(seen: Seen, batch: BulkMatch, name: str) -> None:
     patient = next(s.patient["id"] for s in batch.submitted if s.name == name)
     for entry in batch.entries():
         if entry.code == MATCH and entry.patient_id == patient:
-            run_hook(command, entry.reference.rsplit("/", 1)[-1])
+            run_hook("withdraw_consent", command, MEMBER_ID=entry.reference.rsplit("/", 1)[-1])
             return
     raise CannotTell("The bulk match did not find the member whose consent is to be withdrawn.")
 

@@ -107,6 +107,29 @@ def with_encoding(seen: Seen, offered: str) -> None:
     ))  # fmt: skip
 
 
+@when("the first 100 bytes of a file are asked for")
+def first_bytes(seen: Seen) -> None:
+    if not seen.files():
+        raise CannotTell("The export has no file.")
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    headers = {"Range": "bytes=0-99", "Accept-Encoding": "identity"}
+    seen.look_at(seen.run.target.get(
+        seen.files()[0].url, token, accept="application/fhir+ndjson", headers=headers
+    ))  # fmt: skip
+
+
+@then("those bytes are sent, or the file whole")
+def part_or_whole(seen: Seen) -> None:
+    answers.has_status(seen.exchange, [200, 206])
+    if seen.exchange.status == 206:
+        answers.has_header(seen.exchange, "Content-Range", "bytes 0-99/")
+    whole = b"".join(line + b"\n" for line in seen.files()[0].lines)
+    wanted = whole[:100] if seen.exchange.status == 206 else whole
+    if seen.exchange.body.rstrip() != wanted.rstrip():
+        raise CheckFailed("Other bytes are sent than were asked for.", f"{len(wanted)} bytes",
+                          f"{len(seen.exchange.body)} bytes", "body")  # fmt: skip
+
+
 @when("many exports are started at the same time")
 def many_at_once(seen: Seen) -> None:
     _require_pressure(seen)

@@ -43,6 +43,12 @@ def hrex_shape(seen: Seen) -> None:
     matching.has_hrex_shape(seen.exchange, seen.run.settings.target.pdex_version)
 
 
+@then("the match answer holds a MemberIdentifier of type MB and nothing else")
+def identifier_alone(seen: Seen) -> None:
+    seen.json()
+    matching.is_an_identifier_alone(seen.exchange)
+
+
 @then("the match answer holds a MemberId")
 def holds_member_id(seen: Seen) -> None:
     seen.json()

@@ -69,6 +69,11 @@ class OtherClient:
         ask = self._target.delete if place.method == "DELETE" else self._target.get
         return ask(place.url, token)
 
+    def match(self, body: Mapping[str, Any]) -> Exchange:
+        """The answer to a member match of the other client."""
+        token = self._target.token(self._run.settings.target.other_client.match_scope)
+        return self._target.post("Patient/$member-match", body, token)
+
     def token_of(self, member: str, binding: str) -> AccessToken | None:
         """A token bound to a member whom the other client never matched; None when refused."""
         try:

@@ -361,7 +361,7 @@ class TargetRun:
         except TargetError as error:
             export.failure = str(error)
             return export
-        for section in ("output", "error"):
+        for section in ("output", "error", "deleted"):
             for entry in entries_in(export.result.manifest, section):
                 export.files.append(self._download(entry, token, export.result.manifest))
         return export

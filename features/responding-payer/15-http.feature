@@ -33,3 +33,9 @@ Feature: HTTP and media types
   Scenario: Headers are understood whatever the case of their names
     When the member's Patient is asked for with the header "aUTHORIZATION"
     Then the answer has status 200
+
+  @http-05
+  Scenario: A part of a file is sent as that part, or the file whole
+    Given the export of the request "unique"
+    When the first 100 bytes of a file are asked for
+    Then those bytes are sent, or the file whole

@@ -114,3 +114,8 @@ Feature: Member match
   Scenario: An OperationOutcome has issues with severity and code
     Given the match of the request "unknown"
     Then the OperationOutcome has issues with severity and code
+
+  @hrex-prof-mm-out-100
+  Scenario: PDex 2.0.0 names the member by an identifier alone
+    Given the match of the request "unique"
+    Then the match answer holds a MemberIdentifier of type MB and nothing else

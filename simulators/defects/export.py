@@ -393,3 +393,19 @@ def unknown_runs(simulator: RespondingSimulator) -> None:
         )
 
     change_answer(simulator, "status", change)
+
+
+_DELETIONS = ("bulk-man-15", "bulk-man-16", "bulk-man-17")
+
+
+@_manifest("DE-none", "What was deleted since is not told", *_DELETIONS)
+def no_deletions(manifest: dict[str, Any]) -> None:
+    manifest["deleted"] = []
+
+
+@defect("DE-method", "What was deleted is told as an update", *_DELETIONS)
+def deletions_as_updates(simulator: RespondingSimulator) -> None:
+    def change(lines: list[bytes]) -> list[bytes]:
+        return [line.replace(b'"DELETE"', b'"PUT"') for line in lines]
+
+    change_lines(simulator, change)

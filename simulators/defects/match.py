@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flask import Request, Response
@@ -250,3 +251,19 @@ def matches_nobody(simulator: RespondingSimulator) -> None:
         raise BadRequest("No member fits.", status=422, code="not-found")
 
     simulator.payer.member_match = member_match  # type: ignore[method-assign]
+
+
+@defect("GU-none", "Card after card may be tried for one person", "hrex-mm-7")
+def unguarded(simulator: RespondingSimulator) -> None:
+    guard = simulator.payer.guarded.guard
+    guard.limits = replace(guard.limits, tries_an_hour=0, tries_a_day=0)
+
+
+@defect("V2-200", "PDex 2.0.0 is answered with a MemberId as well", "hrex-prof-mm-out-100",
+        version="2.0.0", also=("hrex-prof-mm-out",))  # fmt: skip
+def member_id_too_soon(simulator: RespondingSimulator) -> None:
+    def change(content: dict[str, Any]) -> None:
+        reference = {"reference": "Patient/somebody"}
+        content["parameter"].append({"name": "MemberId", "valueReference": reference})
+
+    change_json(simulator, "member_match", change)

@@ -328,3 +328,14 @@ def broken_by_polls(simulator: RespondingSimulator) -> None:
         return response
 
     change_answer(simulator, "status", change)
+
+
+@defect("OP-range", "A part of a file is announced, and the file sent whole", "http-05")
+def whole_as_part(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        if "Range" in request.headers and response.status_code == 200:
+            response.status_code = 206
+            response.headers["Content-Range"] = "bytes 0-99/100000"
+        return response
+
+    change_answer(simulator, "file", change)

@@ -28,6 +28,21 @@ def has_hrex_shape(exchange: Exchange, version: str) -> None:
     _check_identifier(parameters["MemberIdentifier"], version)
 
 
+def is_an_identifier_alone(exchange: Exchange) -> None:
+    """The answer is one MemberIdentifier, of v2-0203 type MB (HRex 1.0.0, hrex-prof-mm-out-100)."""
+    parameters = _parameters(exchange)
+    if set(parameters) != {"MemberIdentifier"}:
+        raise CheckFailed("The answer does not hold MemberIdentifier alone.", "MemberIdentifier",
+                          ", ".join(sorted(parameters)) or "none",
+                          "Parameters.parameter.name")  # fmt: skip
+    identifier = parameters["MemberIdentifier"].get("valueIdentifier") or {}
+    codings = (identifier.get("type") or {}).get("coding", [])
+    if ("MB", V2_0203) not in [(c.get("code"), c.get("system")) for c in codings]:
+        raise CheckFailed("The identifier is of another type.", "MB",
+                          ", ".join(str(c.get("code")) for c in codings) or "none",
+                          "Parameters.parameter.valueIdentifier.type")  # fmt: skip
+
+
 def has_member_id(exchange: Exchange) -> str:
     """The answer has a literal reference to a Patient as MemberId; returns the Patient's id."""
     entry = _parameters(exchange).get("MemberId", {})

@@ -14,7 +14,7 @@ from payer_exchange.steps.selection import packaged_features
 ROWS = {row.id: row for row in catalogue()}
 EVERY_DEFECT = [*DEFECTS.values(), *REQUESTING_DEFECTS.values()]
 # Tags that are no requirement: what a scenario needs from the target.
-NEEDS = {"needs-withdraw-consent", "needs-pressure"}
+NEEDS = {"needs-withdraw-consent", "needs-pressure", "needs-delete-resource"}
 CONFLICTS = {conflict.tag: conflict for conflict in conflicts()}
 
 
