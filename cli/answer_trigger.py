@@ -21,7 +21,8 @@ from ..simulators.triggered import triggered
 
 _NEEDED = ("FHIR_BASE", "CLIENT_ID", "KEY_FILE", "MEMBER_FILE")
 _FILES = ("TLS_AUTHORITIES", "TLS_CERTIFICATE", "TLS_KEY", "UDAP_CERTIFICATE", "UDAP_KEY",
-          "UDAP_ANCHORS", "UDAP_REVOCATION_LIST", "UDAP_CLIENT_URI", "UDAP_COMMUNITY")  # fmt: skip
+          "UDAP_ANCHORS", "UDAP_REVOCATION_LIST", "UDAP_CLIENT_URI", "UDAP_COMMUNITY",
+          "KEY_SET_CERTIFICATE", "KEY_SET_KEY")  # fmt: skip
 _MORE = {"FILE_ORIGINS": "", "OPERATION": "member-match", "ACTION": "exchange", "DAY": "",
          "PDEX_VERSION": "2.2.0", "WORK_FOLDER": "", "AUTH": "private_key_jwt",
          **dict.fromkeys(_FILES, "")}  # fmt: skip

@@ -51,6 +51,7 @@ class VerifyOptions:
     trigger: str = ""
     wait_s: float = 0.0
     port: int = 0
+    jwks_url: str = ""
 
 
 @click.group()
@@ -97,6 +98,11 @@ def responding_payer(
 @click.option("--wait", "wait_s", type=float, default=0.0,
               help="Without a trigger: how long to wait for calls, in seconds.")  # fmt: skip
 @click.option("--port", type=int, default=0, help="Where the played payer answers; 0: any.")
+@click.option(
+    "--jwks-url",
+    default="",
+    help="Where the payer publishes its keys, if its assertions do not name it (jku).",
+)
 @click.option("--pdex-version", type=click.Choice(["2.0.0", "2.1.0", "2.2.0"]), default="2.2.0")
 @click.option("--tags", default="", help="Which scenarios: smart-jwt-07 or (http-04 and not ...).")
 @click.option("--features", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -104,8 +110,8 @@ def responding_payer(
               show_default=True)  # fmt: skip
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 def requesting_payer(
-    trigger: str, wait_s: float, port: int, pdex_version: str, tags: str, features: Path | None,
-    report_dir: Path, pytest_options: tuple[str, ...],
+    trigger: str, wait_s: float, port: int, jwks_url: str, pdex_version: str, tags: str,
+    features: Path | None, report_dir: Path, pytest_options: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Judge a requesting payer: play the responding one, and look at what is asked of it.
 
@@ -119,7 +125,7 @@ def requesting_payer(
         _console.print("Judging a simulated requesting payer")
     run = VerifyOptions(pdex_version=pdex_version, tags=tags, features=features,
                         report_dir=report_dir, pytest_options=pytest_options, role=REQUESTING,
-                        trigger=trigger, wait_s=wait_s, port=port)  # fmt: skip
+                        trigger=trigger, wait_s=wait_s, port=port, jwks_url=jwks_url)  # fmt: skip
     results = run_scenarios(run)
     tell(results, report_dir)
     sys.exit(results.exit_status)
@@ -198,7 +204,8 @@ def _target_options(options: VerifyOptions) -> list[str]:
     if options.role == REQUESTING:
         return ["--judge-requester", "--trigger", options.trigger,
                 "--await-calls", str(options.wait_s),
-                "--played-port", str(options.port)]  # fmt: skip
+                "--played-port", str(options.port),
+                "--requester-jwks-url", options.jwks_url]  # fmt: skip
     assert options.config is not None
     return ["--target-config", str(options.config.resolve()),
             *(["--target-url", options.url] if options.url else [])]  # fmt: skip

@@ -23,6 +23,8 @@ class Credentials:
     by_certificate: bool = False
     """By mutual TLS: the connection's certificate is the proof (RFC 8705, 2)."""
     udap: UdapIdentity | None = field(default=None, repr=False)
+    jwks_url: str = ""
+    """Where the public key is published, to be named in assertions; empty: it is not named."""
 
 
 def credentials(settings: Settings, auth: AuthSettings | None = None) -> Credentials:

@@ -144,7 +144,7 @@ class Target:
             self.credentials.jwk,
             self.clock.now(),
             claims=claims,
-            headers=headers,
+            headers={"jku": self.credentials.jwks_url or None, **(headers or {})},
         )
 
     def token(self, scope: str, *, member: str = "", binding: str = "none") -> AccessToken:

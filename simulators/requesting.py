@@ -35,6 +35,7 @@ from .answers import (
     refusal,
 )
 from .auditing import audit_events
+from .key_publishing import CACHE_CONTROL
 from .openapi import add_openapi
 
 _log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class RequestingSimulator:
             jwk = server.credentials().jwk
             if jwk:
                 keys[jwk.get("kid")] = jwk
-        return json_answer(public_set(*keys.values()))
+        return json_answer(public_set(*keys.values()), headers={"Cache-Control": CACHE_CONTROL})
 
     def servers(self) -> Response:
         if request.method == "GET":

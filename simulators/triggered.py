@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from ..reference.requesting.request import read_invoke
 from ..reference.store.database import open_data_dir
 from ..reference.tasks import COMPLETED, PART
 from ..reference.tls import Tls
+from .key_publishing import published
 
 _SYSTEM = "https://requesting-payer.example.org/member-id"
 _LIMIT_S = 90
@@ -48,8 +49,8 @@ class MovedClock:
 class Triggered:
     """One requesting payer, asked to do what the environment of a trigger says."""
 
-    def __init__(self, told: Mapping[str, str], folder: Path) -> None:
-        self._told = told
+    def __init__(self, told: Mapping[str, str], folder: Path, jwks_url: str = "") -> None:
+        self._told, self._jwks_url = told, jwks_url
         self._file = json.loads(Path(told["MEMBER_FILE"]).read_text(encoding="utf-8"))
         self._asking, self._answering = (
             _party(self._file[f"{role}_payer"]) for role in ("requesting", "responding")
@@ -92,6 +93,7 @@ class Triggered:
             "auth_method": told["AUTH"],
             "client_id": "" if told["AUTH"] == "udap" else told["CLIENT_ID"],
             "key_file": told["KEY_FILE"],
+            "jwks_url": self._jwks_url,
             "udap": self._udap() if told["AUTH"] == "udap" else None,
             "file_origins": told["FILE_ORIGINS"].split(),
             "organization": {"system": self._answering.system, "value": self._answering.value,
@@ -196,11 +198,14 @@ class Triggered:
 @contextmanager
 def triggered(told: Mapping[str, str], folder: Path) -> Iterator[Triggered]:
     """The payer in a folder, closed in the end."""
-    found = Triggered(told, folder)
-    try:
+    with ExitStack() as stack:
+        url = ""
+        if told["KEY_SET_CERTIFICATE"]:
+            files = (told["KEY_SET_CERTIFICATE"], told["KEY_SET_KEY"])
+            url = stack.enter_context(published(Path(told["KEY_FILE"]), *files))
+        found = Triggered(told, folder, url)
+        stack.callback(found.payer.close)
         yield found
-    finally:
-        found.payer.close()
 
 
 def _local(patient: Mapping[str, Any], number: int) -> dict[str, Any]:

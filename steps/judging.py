@@ -37,6 +37,7 @@ class Judging:
             session = JudgeSession.of_requester(
                 version=option("--pdex-version"), trigger=option("--trigger"),
                 wait_s=option("--await-calls"), port=option("--played-port"),
+                jwks_url=option("--requester-jwks-url"),
             )  # fmt: skip
             return cls(session, option("--scenario-tags"), option("--payer-report-dir"),
                        option("--scenario-events"))  # fmt: skip

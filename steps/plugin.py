@@ -22,7 +22,7 @@ STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_se
                  "retrieving", "retrieval_options", "access", "delivering", "origins",
                  "bulk_matching", "bulk_exporting", "isolation", "forgery", "scopes",
                  "media_types", "changes")  # fmt: skip
-REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk", "asking_udap")
+REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk", "asking_udap", "asking_keys")
 _JUDGING = "payer-exchange-judging"
 
 
@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--trigger", default="", help="what starts one exchange of a requesting payer")
     group.addoption("--await-calls", type=float, default=0.0, help="seconds, without a trigger")
     group.addoption("--played-port", type=int, default=0, help="where the played payer answers")
+    group.addoption("--requester-jwks-url", default="", help="where a requester publishes keys")
     group.addoption("--payer-report-dir", help="where results.json and exchange.har are written")
     group.addoption("--scenario-tags", default="", help="an expression over scenario tags")
     group.addoption("--scenario-events", action="store_true", help="a JSON line for each verdict")

@@ -39,13 +39,15 @@ class JudgeSession:
 
     @classmethod
     def of_requester(
-        cls, *, version: str = "", trigger: str = "", wait_s: float = 0.0, port: int = 0
-    ) -> JudgeSession:
+        cls, *, version: str = "", trigger: str = "", wait_s: float = 0.0, port: int = 0,
+        jwks_url: str = "",
+    ) -> JudgeSession:  # fmt: skip
         """A session that plays the responding payer, and judges who asks it."""
         target = TargetSettings(pdex_version=version or NEWEST)
         run = RequesterRun(
-            Settings(target=target), Recorder(), trigger=trigger, wait_s=wait_s, port=port
-        )
+            Settings(target=target), Recorder(), trigger=trigger, wait_s=wait_s, port=port,
+            jwks_url=jwks_url,
+        )  # fmt: skip
         return cls(run, role=REQUESTING)
 
     @classmethod

@@ -134,3 +134,18 @@ Feature: Authorization of a requesting payer
   Scenario: What lies at another host is not asked for with a token
     Given the exchange "foreign-references"
     Then no call to another host than the payer's own carries a token
+
+  @smart-reg-04
+  Scenario: The keys are published by https, for anybody
+    Given the exchange "published-keys"
+    Then the key set is fetched by https and without authentication
+
+  @smart-reg-05
+  Scenario: The key set says for how long it may be kept
+    Given the exchange "published-keys"
+    Then the key set says for how long it may be kept
+
+  @smart-reg-06
+  Scenario: Published keys are whole, and public alone
+    Given the exchange "published-keys"
+    Then every published key is whole, named, and public alone

@@ -55,6 +55,8 @@ class Server:
     """A private JWK, kept in this payer's own database."""
     key_file: str = ""
     """Or the file that holds one."""
+    jwks_url: str = ""
+    """Where this payer publishes the key, as it is registered there: assertions name it (jku)."""
     secret: str = field(default="", repr=False)
     udap: Mapping[str, Any] | None = field(default=None, repr=False)
     """For udap: certificate, key and trust_anchors in PEM, and what the client says of itself."""
@@ -97,7 +99,7 @@ class Server:
         if self.auth_method == "tls_client_auth":
             return Credentials(self.client_id, by_certificate=True)
         key = SecretKey(self.key or read_private(Path(self.key_file)))
-        return Credentials(self.client_id, jwk=key)
+        return Credentials(self.client_id, jwk=key, jwks_url=self.jwks_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def _check(server: Server) -> None:
                           ("bulk_export_method", ("", *BULK_EXPORT_METHODS))):  # fmt: skip
         if getattr(server, name) not in allowed:
             raise SettingsError(f"A server's {name} is one of {', '.join(filter(None, allowed))}.")
-    for name in ("issuer", "fhir_base", "token_url"):
+    for name in ("issuer", "fhir_base", "token_url", "jwks_url"):
         url = getattr(server, name)
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts is None or (url and not (parts.scheme in ("http", "https") and parts.netloc)):

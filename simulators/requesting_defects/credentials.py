@@ -15,11 +15,12 @@ from ...reference import tls
 from ...reference.errors import TargetError
 from ...reference.fhir import media
 from ...reference.http import Exchange
-from ...reference.trust import pki
+from ...reference.trust import keys, pki
 from ...reference.trust.udap import client, metadata
 from ...reference.trust.udap.client import UdapClient
 from ...reference.trust.udap.identity import UdapIdentity
 from ...reference.trust.udap.metadata import UdapServer
+from .. import key_publishing
 from .registry import defect, put, sending
 
 _OTHER = "https://another.example/udap"
@@ -218,3 +219,18 @@ def shows_nothing() -> None:
         return usual(replace(given, certificate="", key=""), changes)
 
     usual = put(tls, "_context", context)
+
+
+@defect("Q160", "The keys are published by plain http", "smart-reg-04")
+def plain_keys() -> None:
+    put(key_publishing, "listening", lambda _context, socket: socket)
+
+
+@defect("Q161", "The key set does not say for how long it may be kept", "smart-reg-05")
+def never_told() -> None:
+    put(key_publishing, "CACHE_CONTROL", "")
+
+
+@defect("Q162", "The private key is published", "smart-reg-06")
+def tells_all() -> None:
+    put(key_publishing, "key_set", lambda private: {"keys": [keys.read_private(private)]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,15 @@ class Call:
     def query(self) -> dict[str, list[str]]:
         """The query of the address."""
         return parse_qs(urlsplit(self.exchange.url).query, True)
+
+    def key_set_url(self) -> str:
+        """The jku of the client assertion that was sent; empty without one."""
+        head = self.form.get("client_assertion", [""])[0].partition(".")[0]
+        try:
+            found = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+        except ValueError:
+            return ""
+        return str(found.get("jku") or "") if isinstance(found, dict) else ""
 
     def json(self) -> Any:
         """The JSON that was sent; None when it is none."""

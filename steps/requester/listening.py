@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ...reference.clock import SystemClock
 from ...reference.trust import pki
 from ...reference.trust.pki import Issued, TestAuthority
 from .calls import Answer, refusal
+from .key_set import fetch
 from .played import Visit
 from .script import Script
 from .udap import Community, PlayedUdap
@@ -36,6 +38,7 @@ class Certificates:
         self._folder, self._clock = folder, clock
         self._authority = TestAuthority.create(clock, name="played TLS")
         self._stranger = TestAuthority.create(clock, name="nobody knows it")
+        self._server = self._authority.localhost().write(folder, "tls-key-set")
         client = self._authority.issue(uris=["https://asking-payer.example.org/mtls"])
         self.client = client.write(folder, "tls-client")
         self.authorities = folder / "tls-authorities.pem"
@@ -56,6 +59,11 @@ class Certificates:
         certificate, key = map(str, self.client)
         return {"TLS_AUTHORITIES": str(self.authorities), "TLS_CERTIFICATE": certificate,
                 "TLS_KEY": key}  # fmt: skip
+
+    def told_for_key_set(self) -> dict[str, str]:
+        """A certificate for this machine, to publish a key set with, as a trigger is told it."""
+        certificate, key = map(str, self._server)
+        return {"KEY_SET_CERTIFICATE": certificate, "KEY_SET_KEY": key}
 
     def _made(self, kind: str) -> tuple[Path, Path]:
         chain, key = self._folder / f"tls-{kind}.pem", self._folder / f"tls-{kind}.key.pem"
@@ -108,6 +116,8 @@ class PlayedPayer:
         visit = Visit(script, main.origin, files.origin, self._version)
         if script.udap:
             visit.udap = PlayedUdap(self.community, script.udap, visit.fhir_base, visit.token_url)
+        if script.key_set:
+            visit.fetch_keys = partial(fetch, authorities=self.certificates.authorities)
         self.visit = visit
         return visit
 

@@ -42,6 +42,8 @@ class Visit:
         self.jobs: list[Job] = []
         self.round, self.knocks = 0, 0
         self.udap: PlayedUdap | None = None
+        self.key_set: Exchange | None = None
+        self.fetch_keys: Callable[[str], Exchange] | None = None
         self.lock = threading.Lock()
         self._base = f"/{secrets.token_hex(5)}/r4"
         below = self._base if script.relative_token_endpoint else ""
@@ -181,6 +183,7 @@ class Visit:
     def _give_token(self, call: Call) -> Answer:
         token = secrets.token_urlsafe(24)
         self.tokens[token] = time.monotonic() + self.script.token_life_s
+        self._look_at_keys(call)
         asked = " ".join(call.form.get("scope", []))
         # The scope of the match is granted as it is: what is scripted is about data.
         scope = self.script.granted if self.script.granted and "system/" in asked else asked
@@ -188,6 +191,11 @@ class Visit:
         return as_json({"access_token": token, "token_type": "bearer", "scope": scope,
                         "expires_in": self.script.token_life_s, **extras},
                        headers={"Cache-Control": "no-store"})  # fmt: skip
+
+    def _look_at_keys(self, call: Call) -> None:
+        """Fetch the key set that an assertion names, once, where the script says so."""
+        if self.fetch_keys and self.key_set is None and (url := call.key_set_url()):
+            self.key_set = self.fetch_keys(url)
 
     def _is_let_in(self, call: Call) -> bool:
         scheme, _, token = call.header("Authorization").partition(" ")

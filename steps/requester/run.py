@@ -15,6 +15,7 @@ from ...reference.settings import Settings
 from ...reference.trust import keys
 from ..recorder import Recorder
 from ..verdicts import CannotTell
+from .key_set import fetch
 from .listening import PlayedPayer
 from .played import Visit
 from .records import told_members
@@ -44,10 +45,10 @@ class RequesterRun:
 
     def __init__(
         self, settings: Settings, recorder: Recorder, *, trigger: str = "", wait_s: float = 0.0,
-        port: int = 0,
+        port: int = 0, jwks_url: str = "",
     ) -> None:  # fmt: skip
         self.settings, self.recorder = settings, recorder
-        self._trigger, self._wait_s = trigger, wait_s
+        self._trigger, self._wait_s, self._jwks_url = trigger, wait_s, jwks_url
         self._payer = PlayedPayer(port, settings.target.pdex_version or NEWEST)
         self._folder = tempfile.TemporaryDirectory(prefix="payer-exchange-")
         self._keys: dict[str, dict[str, Any]] = {}
@@ -108,6 +109,10 @@ class RequesterRun:
             told.append(run_trigger(self._trigger, self._environment(name, visit, used[-1])))
             if not (visit.calls or visit.knocks) and visit.script.rounds[number] != WHEN_DUE:
                 raise CannotTell("The command of --trigger made no call to the played payer.")
+        if visit.script.key_set and self._jwks_url:
+            visit.key_set = fetch(self._jwks_url, None)
+        if visit.key_set:
+            self.recorder(visit.key_set)
         return Asked(name, visit, told[-1], tuple(used), tuple(told))
 
     def _key(self, script: Script, number: int) -> dict[str, Any]:
@@ -145,6 +150,7 @@ class RequesterRun:
         found |= {"AUTH": script.auth}
         found |= self._payer.community.write(folder) if script.udap else {}
         found |= self._payer.certificates.told() if script.tls else {}
+        found |= self._payer.certificates.told_for_key_set() if script.key_set else {}
         return {f"PAYER_EXCHANGE_{name}": value for name, value in found.items()}
 
     def _await_calls(self, visit: Visit) -> None:

@@ -101,6 +101,8 @@ class Script:
     """By UDAP: `good`, or what is wrong with the metadata."""
     tls: str = ""
     """By https: `good`, or what is wrong with the certificate."""
+    key_set: bool = False
+    """The client's keys are fetched where it publishes them."""
     days: tuple[int, ...] = ()
     """How many days after the opt-in each round is."""
 
@@ -178,6 +180,7 @@ SCRIPTS: dict[str, Script] = {
        for flaw in ("expired", "other-host", "self-signed", "unknown-authority")},
     "mutual-tls": Script(auth="tls_client_auth", tls="good"),
     "mutual-tls-registration": Script(auth="udap", udap=GOOD, tls="good"),
+    "published-keys": Script(key_set=True),
     "rotated-key": Script(rounds=(EXCHANGE, EXCHANGE), new_key=True),
 }  # fmt: skip
 

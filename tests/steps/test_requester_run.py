@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 from payer_exchange.reference.settings import Settings
+from payer_exchange.reference.trust.keys import generate, public
+from payer_exchange.steps.checks.asking_keys import are_whole
 from payer_exchange.steps.recorder import Recorder
 from payer_exchange.steps.requester import run as requester_run
+from payer_exchange.steps.requester.key_set import fetch
 from payer_exchange.steps.requester.listening import PlayedPayer
 from payer_exchange.steps.requester.run import RequesterRun
 from payer_exchange.steps.requester.script import SCRIPTS
 from payer_exchange.steps.requester.trigger import run_trigger
-from payer_exchange.steps.verdicts import CannotTell
+from payer_exchange.steps.verdicts import CannotTell, CheckFailed
 
 
 @pytest.fixture
@@ -144,3 +147,29 @@ def test_a_payer_without_a_token_gives_nothing(name):
             assert visit.member.family.encode() not in answer.body
     finally:
         payer.close()
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/jwks.json", "file:///etc/hostname", "keys"])
+def test_a_key_set_that_cannot_be_fetched_is_told_and_not_raised(url):
+    found = fetch(url, None)
+    assert (found.status, found.body) == (0, b"")
+    assert found.note
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda jwk: jwk, "keys"),
+        (lambda jwk: {**public(jwk), "kid": ""}, "kid"),
+        (lambda jwk: {k: v for k, v in public(jwk).items() if k != "y"}, "keys"),
+        (lambda jwk: {**public(jwk), "crv": "P-256"}, "keys"),
+        (lambda jwk: {**public(jwk), "kty": "RSA", "n": "AQAB", "e": "AQAB"}, "keys"),
+    ],
+)
+def test_what_a_published_key_may_not_be(change, where):
+    jwk = generate()
+    are_whole([public(jwk)])
+    with pytest.raises(CheckFailed) as told:
+        are_whole([change(jwk)])
+    assert told.value.where == where
+    assert jwk["d"] not in str(told.value)
