@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,6 +17,17 @@ from .fhir.hrex import (
 from .fhir.parameters import make_parameters
 from .parties import PayerIdentity
 
+_ROLES = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"
+
+
+@dataclass(frozen=True, slots=True)
+class Representative:
+    """Who gives a permission in a member's place: a RelatedPerson with an id, and by what right."""
+
+    person: Mapping[str, Any]
+    role: str
+    """A code of SecurityRoleType, as HPOWATT: by a power of attorney for health care."""
+
 
 def hrex_consent(
     member: str,
@@ -27,9 +39,13 @@ def hrex_consent(
     policy: str = "regular",
     status: str = "active",
     source: str = "DocumentReference/signed-consent",
+    representative: Representative | None = None,
 ) -> dict[str, Any]:
-    """A Consent in the HRex profile: to disclose, from one payer to another, for a period."""
-    return {
+    """A Consent in the HRex profile: to disclose, from one payer to another, for a period.
+
+    Whoever gave it in the member's place is contained, and is an actor (pdex-205, pdex-206).
+    """
+    consent: dict[str, Any] = {
         "resourceType": "Consent",
         "id": f"consent-{member}"[:64],
         "status": status,
@@ -49,6 +65,19 @@ def hrex_consent(
             "action": [_concept(*DISCLOSE)],
         },
     }  # fmt: skip
+    return _given_by(consent, representative) if representative else consent
+
+
+def _given_by(consent: dict[str, Any], by: Representative) -> dict[str, Any]:
+    reference = {"reference": f"#{by.person['id']}"}
+    actor = {"role": _concept(_ROLES, by.role), "reference": reference}
+    provision = consent["provision"]
+    return {
+        **consent,
+        "contained": [by.person],
+        "performer": [reference],
+        "provision": {**provision, "actor": [*provision["actor"], actor]},
+    }
 
 
 def coverage_to_link(member: str, payer: PayerIdentity, subscriber_id: str) -> dict[str, Any]:

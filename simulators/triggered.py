@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..reference.asking import consent_period, coverage_to_link, hrex_consent
+from ..reference.asking import Representative, consent_period, coverage_to_link, hrex_consent
 from ..reference.clock import SystemClock
 from ..reference.fhir.hrex import V2_0203
 from ..reference.fhir.pdex import BULK_MATCH_SCOPES
@@ -100,6 +100,11 @@ class Triggered:
                              "name": self._answering.name},
         }  # fmt: skip
 
+    @property
+    def _representative(self) -> Representative | None:
+        found = self._file.get("representative")
+        return Representative(found["person"], found["role"]) if found else None
+
     def _udap(self) -> dict[str, Any]:
         def read(name: str) -> str:
             return Path(self._told[f"UDAP_{name}"]).read_text(encoding="utf-8")
@@ -122,7 +127,7 @@ class Triggered:
             "CoverageToMatch": member["coverage_to_match"],
             "CoverageToLink": coverage_to_link(ident, self._asking, "NEW-1"),
             "Consent": hrex_consent(ident, discloser=self._answering, recipient=self._asking,
-                                    start=start, end=end),
+                                    start=start, end=end, representative=self._representative),
         }  # fmt: skip
         found = [
             {"name": "localPatient", "valueReference": {"reference": "Patient/local-1"}},

@@ -267,6 +267,16 @@ def match_first(exchanged: Exchanged) -> None:
                           ", ".join(early), "order of calls")  # fmt: skip
 
 
+@then("the CapabilityStatement is read before any data")
+def capabilities_first(exchanged: Exchanged) -> None:
+    exchanged.calls(*_DATA)
+    places = [c.place for c in exchanged.now.visit.calls]
+    first = min(places.index(place) for place in _DATA if place in places)
+    if "metadata" not in places[:first]:
+        raise CheckFailed("Data is asked for without a look at what is offered.",
+                          "GET metadata first", "not asked for", "order of calls")  # fmt: skip
+
+
 @then("no data is asked for")
 def no_data(exchanged: Exchanged) -> None:
     exchanged.calls("match")
@@ -348,6 +358,17 @@ _CONSENT = {
 @then(parsers.re("(?P<what>" + "|".join(_CONSENT) + ")$"))
 def consent(exchanged: Exchanged, what: str) -> None:
     _CONSENT[what](asking.part(exchanged.match(), "Consent"))
+
+
+@then("the Consent contains the representative")
+def representative(exchanged: Exchanged) -> None:
+    person = exchanged.now.visit.member.representative()
+    asking.consent_contains(asking.part(exchanged.match(), "Consent"), person)
+
+
+@then("the Consent names the representative as an actor")
+def representing(exchanged: Exchanged) -> None:
+    asking.consent_has_representative(asking.part(exchanged.match(), "Consent"))
 
 
 @then(parsers.re("the Consent names the (?P<role>discloser|recipient)$"))

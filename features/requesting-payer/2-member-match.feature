@@ -108,3 +108,13 @@ Feature: Member match by a requesting payer
     Given the exchange "paged-search"
     Then the next page is asked for as it was told
     And the record is received
+
+  @pdex-205
+  Scenario: Who gives the permission in the member's place is told in the Consent
+    Given the exchange "representative"
+    Then the Consent contains the representative
+
+  @pdex-206
+  Scenario: Who gives the permission in the member's place is an actor of the Consent
+    Given the exchange "representative"
+    Then the Consent names the representative as an actor

@@ -115,3 +115,8 @@ Feature: Export by a requesting payer
   Scenario: A record with all that must be supported is taken in
     Given the exchange "must-support"
     Then the record is received
+
+  @pdex-195 @pdex-238
+  Scenario: What the other payer offers is read before data is asked for
+    Given the exchange "plain"
+    Then the CapabilityStatement is read before any data

@@ -123,6 +123,27 @@ class Conversation:
 
     # Retrieval
 
+    def offers(self, method: str) -> bool | None:
+        """Whether the CapabilityStatement names what a method needs; None when it does not tell.
+
+        A client looks there before it asks (pdex-195, pdex-238). Which method is used stays what
+        was set up, and the answer to the request decides: a statement may lag behind its payer.
+        """
+        try:
+            statement = self.target.read_json(self.target.get("metadata"))
+        except TargetError:
+            return None
+        patient = [r for rest in _listed_in(statement, "rest") for r in _listed_in(rest, "resource")
+                   if r.get("type") == "Patient"]  # fmt: skip
+        if not patient:
+            return None
+        if method == "search":
+            names = [i.get("code") for r in patient for i in _listed_in(r, "interaction")]
+            return "search-type" in names
+        operations = [o for r in patient for o in _listed_in(r, "operation")]
+        told = {str(operation.get("name")).lstrip("$") for operation in operations}
+        return not told.isdisjoint((method, f"patient-{method}"))
+
     def retrieve(
         self,
         method: str,
@@ -292,6 +313,14 @@ class Conversation:
             return exchange
         self.target.forget_tokens()
         return self.target.when_free(ask)
+
+
+def _listed_in(content: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    """The objects in a list of an object, whatever else is there."""
+    found = content.get(name)
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, Mapping):
+            yield entry
 
 
 def _refusal(exchange: Exchange) -> TargetError:

@@ -224,6 +224,7 @@ class Exchanges:
     ) -> None:
         method = talk.server.export_method or self._settings.export_method
         with trace.phase("export", f"records were received by {method}") as phase:
+            phase.details["offered"] = talk.offers(method)
             try:
                 talk.retrieve(method, matched, request.export, staging, phase)
             finally:

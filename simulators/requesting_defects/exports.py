@@ -11,6 +11,7 @@ from ...reference import http, target
 from ...reference.errors import ExportFailed
 from ...reference.http import Exchange, HttpClient
 from ...reference.requesting import RequestingPayer
+from ...reference.requesting.exchange import Conversation
 from ...reference.target import Target
 from .registry import RECEIVED, defect, header, is_file, is_kick_off, is_poll, put, sending
 
@@ -123,6 +124,11 @@ def leaves_it() -> None:
         return Exchange("DELETE", self.absolute(url), {}, b"", 0.0, status=202)
 
     put(Target, "delete", delete)
+
+
+@defect("Q100", "What the other payer offers is not looked at", "pdex-195", "pdex-238")
+def never_looks() -> None:
+    put(Conversation, "offers", lambda _self, _method: None)
 
 
 _reading("Q65", "A resource without meta is refused",

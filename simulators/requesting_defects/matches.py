@@ -155,3 +155,8 @@ _match("Q43", "In PDex 2.0.0 the match request holds no Consent",
              "hrex-prof-consent-actors", "hrex-prof-consent-core", "hrex-prof-consent-nofilters",
              "hrex-prof-consent-period", "hrex-prof-consent-policy"),
        version="2.0.0")  # fmt: skip
+_match("Q44", "Who gives the permission is named nowhere in the Consent",
+       lambda parts: parts["Consent"].pop("contained", None), "pdex-205",
+       also=("pdex-206",))  # fmt: skip
+_match("Q45", "Who gives the permission is no actor of the Consent",
+       _provision(lambda p: p.update(actor=p["actor"][:2])), "pdex-206")  # fmt: skip

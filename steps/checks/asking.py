@@ -20,6 +20,8 @@ _POLICIES = tuple(
 )
 # Elements that HRex takes out of a Consent's provision.
 _NO_FILTERS = ("securityLabel", "purpose", "class", "code", "dataPeriod", "data", "provision")
+# SecurityRoleType: who may decide for a patient.
+_REPRESENTING = ("DPOWATT", "GUARD", "HPOWATT", "POWATT", "RESPRSN", "SPOWATT")
 _ROLE_CODES = {"discloser": "performer", "recipient": "IRCP"}
 
 
@@ -231,6 +233,27 @@ def consent_names(consent: Mapping[str, Any], role: str, identifier: Mapping[str
     _expect(identifier["value"] in values, f"The Consent names another {role}.",
             "the payer of this exchange", "another one",
             "Consent.provision.actor.reference")  # fmt: skip
+
+
+def consent_contains(consent: Mapping[str, Any], person: Mapping[str, Any]) -> None:
+    """The demographics of whoever gave the Consent are contained in it (pdex-205)."""
+    wanted = (person["name"][0]["family"], person["birthDate"])
+    found = [c for c in consent.get("contained") or []
+             if isinstance(c, dict) and all(text in json.dumps(c) for text in wanted)]  # fmt: skip
+    _expect(bool(found), "The Consent does not contain who gave it for the member.",
+            "name and birth date of the representative", "no such contained resource",
+            "Consent.contained")  # fmt: skip
+
+
+def consent_has_representative(consent: Mapping[str, Any]) -> None:
+    """Whoever gave the Consent is an actor, by a role of SecurityRoleType (pdex-206)."""
+    contained = {f"#{c.get('id')}" for c in consent.get("contained") or [] if isinstance(c, dict)}
+    actors = [a for a in _provision(consent).get("actor") or []
+              if set(_codes(a.get("role"))) & set(_REPRESENTING)]  # fmt: skip
+    named = {str((a.get("reference") or {}).get("reference")) for a in actors}
+    _expect(bool(named & contained), "The representative is no actor of the Consent.",
+            "an actor in a role such as HPOWATT", f"{len(actors)} actors in such a role",
+            "Consent.provision.actor")  # fmt: skip
 
 
 def _provision(consent: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -66,6 +66,16 @@ class PlayedMember:
                       for code, value in (("group", "G-77"), ("plan", "GOLD"))],
         }  # fmt: skip
 
+    def representative(self) -> dict[str, Any]:
+        """A daughter who may decide for the member."""
+        return {
+            "resourceType": "RelatedPerson",
+            "id": "representative",
+            "patient": {"reference": "Patient/member-1"},
+            "name": [{"family": f"{self.family}-Heir", "given": ["Kim"]}],
+            "birthDate": "1995-04-05",
+        }
+
     def identifier(self) -> dict[str, Any]:
         """The unique member identifier that the match answers with."""
         return {"type": {"coding": [{"system": _IDENTIFIERS, "code": "UMB"}]},

@@ -132,6 +132,8 @@ class RequesterRun:
         told = told_members(visit.members, bulk=script.is_bulk)
         if script.wanted_since:
             told["wanted"] = {"types": ["Observation"], "service_from": script.wanted_since}
+        if script.representative:
+            told["representative"] = {"person": visit.member.representative(), "role": "HPOWATT"}
         member.write_text(json.dumps(told), encoding="utf-8")
         found = {
             "SCENARIO": name,

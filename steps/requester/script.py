@@ -103,6 +103,8 @@ class Script:
     """By https: `good`, or what is wrong with the certificate."""
     key_set: bool = False
     """The client's keys are fetched where it publishes them."""
+    representative: bool = False
+    """Somebody else gives the permission in the member's place."""
     days: tuple[int, ...] = ()
     """How many days after the opt-in each round is."""
 
@@ -181,6 +183,7 @@ SCRIPTS: dict[str, Script] = {
     "mutual-tls": Script(auth="tls_client_auth", tls="good"),
     "mutual-tls-registration": Script(auth="udap", udap=GOOD, tls="good"),
     "published-keys": Script(key_set=True),
+    "representative": Script(representative=True),
     "rotated-key": Script(rounds=(EXCHANGE, EXCHANGE), new_key=True),
 }  # fmt: skip
 
