@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -344,6 +345,21 @@ def match_coverages(exchanged: Exchanged) -> None:
     for name in ("CoverageToMatch", "CoverageToLink"):
         if name in parts:
             asking.is_coverage(parts[name])
+
+
+@then("the Consent is in force")
+def in_force(exchanged: Exchanged) -> None:
+    call = exchanged.calls("match")[0]
+    today = datetime.fromtimestamp(call.exchange.started, UTC).date()
+    asking.consent_is_in_force(asking.part(exchanged.match(), "Consent"), today)
+
+
+@then(parsers.re("(?P<what>the match|the export) is asked for once$"))
+def asked_once(exchanged: Exchanged, what: str) -> None:
+    found = exchanged.calls({"the match": "match", "the export": "kick-off"}[what])
+    if len(found) > 1:
+        raise CheckFailed("What was asked for is asked for again.", "once", f"{len(found)} times",
+                          "order of calls")  # fmt: skip
 
 
 _CONSENT = {

@@ -10,6 +10,7 @@ Feature: Member match by a requesting payer
   Scenario: Without a match no data is asked for
     Given the exchange "no-match"
     Then no data is asked for
+    And the match is asked for once
     And the requesting payer does not claim to have a record
 
   @pdex-200
@@ -67,6 +68,7 @@ Feature: Member match by a requesting payer
   Scenario: The Consent has a first and a last day
     Given the exchange "plain"
     Then the period of the Consent is whole
+    And the Consent is in force
 
   @hrex-prof-consent-policy
   Scenario: The Consent has one policy of HRex

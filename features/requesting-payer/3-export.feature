@@ -31,6 +31,7 @@ Feature: Export by a requesting payer
   Scenario: Polls that came too fast are waited out
     Given the exchange "polled-too-fast"
     Then no poll comes sooner than the one before was told
+    And the export is asked for once
     And the record is received
 
   @bulk-status-12

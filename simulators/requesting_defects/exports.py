@@ -126,6 +126,27 @@ def leaves_it() -> None:
     put(Target, "delete", delete)
 
 
+@defect("Q104", "A poll that came too fast starts the export anew", "bulk-status-08",
+        also=("http-04", "bulk-status-05"))  # fmt: skip
+def starts_anew() -> None:
+    started: list[tuple[Any, ...]] = []
+
+    def kick_off(self: Target, *given: Any, **options: Any) -> Exchange:
+        started[:] = [(given, options)]
+        found: Exchange = first(self, *given, **options)
+        return found
+
+    def get(self: Target, *given: Any, **options: Any) -> Exchange:
+        found: Exchange = strict(self, *given, **options)
+        if found.status == 429 and started:
+            [(asked, how)] = started
+            first(self, *asked, **how)
+        return found
+
+    first = put(Target, "kick_off", kick_off)
+    strict = put(Target, "get", get)
+
+
 @defect("Q100", "What the other payer offers is not looked at", "pdex-195", "pdex-238")
 def never_looks() -> None:
     put(Conversation, "offers", lambda _self, _method: None)

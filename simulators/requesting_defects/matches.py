@@ -106,7 +106,8 @@ _match("Q30", "The match request holds a parameter that HRex does not know",
        also=("cms0057-attestation", "hrex-mm-1", "hrex-mm-6", "hrex-prof-consent-action",
              "hrex-prof-consent-actors", "hrex-prof-consent-core", "hrex-prof-consent-nofilters",
              "hrex-prof-consent-period", "hrex-prof-consent-policy", "hrex-prof-coverage",
-             "hrex-prof-mm-in-link-payer", "hrex-prof-patient"))  # fmt: skip
+             "hrex-prof-mm-in-link-payer", "hrex-prof-patient", "hrex-mm-2", "hrex-mm-5",
+             "pdex-205", "pdex-206"))  # fmt: skip
 _match("Q31", "The match request does not hold the new coverage",
        lambda parts: parts.pop("CoverageToLink"), "hrex-prof-mm-in-link-payer",
        "cms0057-attestation")  # fmt: skip
@@ -160,3 +161,40 @@ _match("Q44", "Who gives the permission is named nowhere in the Consent",
        also=("pdex-206",))  # fmt: skip
 _match("Q45", "Who gives the permission is no actor of the Consent",
        _provision(lambda p: p.update(actor=p["actor"][:2])), "pdex-206")  # fmt: skip
+_match("Q46", "The Consent is over",
+       _provision(lambda p: p.update(period={"start": "2020-01-01", "end": "2020-12-31"})),
+       "hrex-prof-consent-period")  # fmt: skip
+_match("Q47", "The Consent ends before it begins",
+       _provision(lambda p: p.update(period={"start": p["period"]["end"],
+                                             "end": p["period"]["start"]})),
+       "hrex-prof-consent-period")  # fmt: skip
+_match("Q48", "The Consent names no source", _change("Consent", sourceReference=None),
+       "hrex-prof-consent-core")  # fmt: skip
+_match("Q49", "A Coverage has no number of the card",
+       _change("CoverageToMatch", subscriberId=None, identifier=None), "hrex-prof-coverage",
+       "hrex-mm-2")  # fmt: skip
+_match("Q101", "The member is told without a gender", _change("MemberPatient", gender=None),
+       "hrex-prof-patient")  # fmt: skip
+_match("Q102", "The match request has the names of an older guide",
+       lambda parts: parts.update(OldCoverage=parts.pop("CoverageToMatch")),
+       "hrex-prof-mm-in-slices",
+       also=("cms0057-attestation", "hrex-mm-1", "hrex-mm-2", "hrex-mm-5", "hrex-mm-6",
+             "hrex-prof-consent-action", "hrex-prof-consent-actors", "hrex-prof-consent-core",
+             "hrex-prof-consent-nofilters", "hrex-prof-consent-period",
+             "hrex-prof-consent-policy", "hrex-prof-coverage", "hrex-prof-mm-in-link-payer",
+             "hrex-prof-patient", "pdex-205", "pdex-206"))  # fmt: skip
+
+
+@defect("Q103", "A member who was not found is asked for again", "pdex-196")
+def asks_again() -> None:
+    owner = _matcher()
+    strict = owner.match
+
+    def match(self: Any, asked: Any) -> Matched:
+        try:
+            found: Matched = strict(self, asked)
+        except NoMatch:
+            found = strict(self, asked)
+        return found
+
+    owner.match = match

@@ -63,6 +63,8 @@ _assertion("Q08", "The assertion says that it is an access token", "smart-jwt-03
            headers={"typ": "at+jwt"})  # fmt: skip
 _assertion("Q09", "The assertion is for another server", "smart-jwt-07", "smart-jwt-08",
            claims={"aud": "https://another.example/token"})  # fmt: skip
+_assertion("Q25", "The assertion is by somebody else", "smart-jwt-07", "smart-jwt-08",
+           claims={"iss": "another-client"})  # fmt: skip
 _assertion("Q10", "The assertion is good for an hour", "smart-jwt-09", late=True)
 _assertion("Q11", "Every assertion has the same jti", "smart-jwt-10", "smart-jwt-16",
            claims={"jti": "always-the-same"})  # fmt: skip

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from ..verdicts import CannotTell, CheckFailed
@@ -199,6 +200,21 @@ def consent_period_is_whole(consent: Mapping[str, Any]) -> None:
     missing = [name for name in ("start", "end") if not period.get(name)]
     _expect(not missing, "The period of the Consent is open.", "start and end",
             f"no {' and no '.join(missing)}", "Consent.provision.period")  # fmt: skip
+
+
+def consent_is_in_force(consent: Mapping[str, Any], today: date) -> None:
+    """The period begins before it ends, has begun, and is not over; a day of slack for zones."""
+    period = _provision(consent).get("period") or {}
+    try:
+        start, end = (date.fromisoformat(str(period.get(n))[:10]) for n in ("start", "end"))
+    except ValueError as error:
+        raise CheckFailed("The period of the Consent has no days.", "start and end as dates",
+                          "another form", "Consent.provision.period") from error  # fmt: skip
+    day = timedelta(days=1)
+    _expect(start <= end and start - day <= today <= end + day, "The Consent is not in force.",
+            "a period that has begun and is not over",
+            "one that ends before it begins" if end < start else "another period",
+            "Consent.provision.period")  # fmt: skip
 
 
 def consent_policy_is_known(consent: Mapping[str, Any]) -> None:
