@@ -14,8 +14,9 @@ def codes_of(value: Any) -> list[tuple[str | None, str]]:
         return [(None, value)]
     if not isinstance(value, dict):
         return []
-    if isinstance(value.get("coding"), list):
-        return [pair for coding in value["coding"] for pair in codes_of(coding)]
+    among = value.get("coding")
+    if isinstance(among, list):
+        return [pair for coding in among if isinstance(coding, dict) for pair in codes_of(coding)]
     code, system = value.get("code"), value.get("system")
     if not isinstance(code, str):
         return []
@@ -24,14 +25,15 @@ def codes_of(value: Any) -> list[tuple[str | None, str]]:
 
 def coded(member: Member) -> Callable[[Any], bool | None]:
     """Whether a coded value is in: one coding suffices; None where a list is not here."""
+    return lambda value: any_member(member, codes_of(value))
 
-    def test(value: Any) -> bool | None:
-        unknown = False
-        for system, code in codes_of(value):
-            answer = member(system, code)
-            if answer:
-                return True
-            unknown = unknown or answer is None
-        return None if unknown else False
 
-    return test
+def any_member(member: Member, codes: list[tuple[str | None, str]]) -> bool | None:
+    """Whether one of some codes is in; None where a list is not here."""
+    unknown = False
+    for system, code in codes:
+        answer = member(system, code)
+        if answer:
+            return True
+        unknown = unknown or answer is None
+    return None if unknown else False

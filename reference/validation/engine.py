@@ -8,15 +8,31 @@ from . import fhirpath
 from .coding import coded
 from .extensions import Extensions
 from .leaves import Leaves
-from .matching import Discriminators, equals, fits
-from .primitives import NAMES
+from .matching import Discriminators, equals, fitting
+from .places import (
+    Place,
+    all_of,
+    below,
+    is_same,
+    kind_of,
+    named,
+    not_evaluated,
+    only_one,
+    shadowed,
+    types_left,
+)
+from .primitives import NAMES, primitive
 from .run import Check, Found, Run, claimed, errors
 from .slices import slices_of
 from .tables import Tables
 from .terminology import Terminology
 
 Row = dict[str, Any]
+# What may be asked of a single value besides its type.
+_ASKED = frozenset(["b", "c", "k", "p", "ref", "s", "sl", "maxLength", "minValue", "maxValue"])
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+# Resources have claims of their own, whatever a profile asks of their place.
+_LARGE = ("Resource", "DomainResource")
 
 
 class Engine:
@@ -29,6 +45,8 @@ class Engine:
         self.leaves = Leaves(self)
         self.extensions = Extensions(self)
         self._made: dict[Any, Check] = {}
+        # Profiles that name targets whose definition is not here; known when they are made.
+        self.partial: set[str] = set()
 
     def check_of(self, canonical: str, package: str | None = None) -> Check | None:
         """The check of a profile or a base type; None where no table holds it."""
@@ -62,7 +80,7 @@ class Engine:
         """The check of a value of a type."""
         if name in NAMES:
             return self.leaves.primitive(name, place)
-        if name in ("Resource", "DomainResource"):
+        if name in _LARGE:
             return self.resource
         if name == "Extension":
             return self.extensions.of(place)
@@ -75,12 +93,28 @@ class Engine:
         if check is None:
             run.add("error", "type", at, "a resource of R4", "none", "")
             return
-        within = run.inside(value)
-        check(value, at, within)
-        for canonical in claimed(value):
-            within.found += self.against(value, canonical, at, within)
+        self.judge(value, claimed(value), at, run.inside(value))
 
-    def against(self, resource: Row, canonical: str, at: str, run: Run) -> list[Found]:
+    def judge(self, resource: Row, canonicals: list[str], at: str, run: Run) -> None:
+        """Check a resource of a known type by profiles; by its type where none is here.
+
+        A profile's snapshot says all that its type says, so that the type alone adds nothing;
+        unless it narrows to profiles that no package here defines.
+        """
+        kind, known = resource["resourceType"], False
+        for canonical in canonicals:
+            found = self._against(resource, canonical, at, run)
+            known = known or (found is not None and self._says_all(canonical, kind))
+            if found is None:
+                said = ("a profile whose tables are here", "one that no package here defines")
+                run.add("information", "profile-unknown", f"{at}/meta/profile", *said, "")
+            else:
+                run.found += found
+        check = None if known else self.check_of(_CORE + kind)
+        if check is not None:
+            check(resource, at, run)
+
+    def _against(self, resource: Row, canonical: str, at: str, run: Run) -> list[Found] | None:
         """What is found by a claim: of a claim without a version, by the version met best."""
         best: list[Found] | None = None
         for one in self._versions(canonical):
@@ -93,10 +127,14 @@ class Engine:
                 best = aside.found
             if not errors(best):
                 return best
-        if best is None:
-            said = ("a profile whose tables are here", "one that no package here defines")
-            return [("information", "profile-unknown", f"{at}/meta/profile", *said, "")]
         return best
+
+    def _says_all(self, canonical: str, kind: str) -> bool:
+        keys = [self.tables.find("profile", one) for one in self._versions(canonical)]
+        found = [key for key in keys if key is not None]
+        return self.partial.isdisjoint(map("|".join, found)) and all(
+            self.tables.row("profile", key)["type"] == kind for key in found
+        )
 
     def _versions(self, canonical: str) -> list[str]:
         if "|" in canonical:
@@ -124,16 +162,16 @@ class Engine:
         if "f" in node:
             tests.append(lambda value: equals(value, node["f"]))
         if "p" in node:
-            tests.append(lambda value: fits(value, node["p"]))
+            tests.append(fitting(node["p"]))
         for name, child in (node.get("k") or {}).items():
             if child.get("min"):
                 inner = self.wanted(child)
                 if inner:
-                    tests.append(_below(name, inner))
+                    tests.append(below(name, inner))
             for slice_ in (child.get("s") or {}).values():
                 inner = self.wanted(slice_) if slice_.get("min") else []
                 if inner:
-                    tests.append(_below(name, inner))
+                    tests.append(below(name, inner))
         return tests
 
     def coded(self, canonical: str, package: str) -> Any:
@@ -146,19 +184,23 @@ class Engine:
         required: list[tuple[str, frozenset[str], str, str]] = []
         for name, child in (node.get("k") or {}).items():
             self._child_rules(name, child, place, rules, required)
+        plain = self._plain(node)
         invariants = self.invariants(node, place)
         profile = place.profile
 
         def check(value: Any, at: str, run: Run) -> None:
             if type(value) is not dict or not value:
-                run.add("error", "object", at, "an object with content", _kind(value), profile)
+                run.add("error", "object", at, "an object with content", kind_of(value), profile)
                 return
             for key, item in value.items():
+                fits = plain.get(key)
+                if fits is not None and fits(item):
+                    continue
                 rule = rules.get(key)
                 if rule is not None:
                     rule(item, f"{at}/{key}", run, value)
                 elif key != "resourceType" or not is_resource:
-                    run.add("error", "unknown", f"{at}/{_named(key)}",
+                    run.add("error", "unknown", f"{at}/{named(key)}",
                             "no such element", "one", profile)  # fmt: skip
             for name, keys, rule, wanted in required:
                 if keys.isdisjoint(value):
@@ -167,6 +209,16 @@ class Engine:
                 invariant(value, at, run)
 
         return check
+
+    @staticmethod
+    def _plain(node: Row) -> dict[str, Any]:
+        """Tests of single values that nothing but their type, or one text, is asked of."""
+        made = {}
+        for name, child in (node.get("k") or {}).items():
+            kind = ((child.get("t") or [[""]])[0] or [""])[0]
+            if kind in NAMES and not Place.is_list(child) and not _ASKED.intersection(child):
+                made[name] = is_same(child["f"]) if "f" in child else primitive(kind)
+        return made
 
     def _child_rules(
         self, name: str, child: Row, place: Place, rules: Row, required: list[Any]
@@ -179,7 +231,7 @@ class Engine:
             plain = name
             check, kind = self.value_check(target, place)
             if name == "modifierExtension":
-                check = _all([check, self.extensions.modifier])
+                check = all_of([check, self.extensions.modifier])
             rules[name] = self._many(name, child, check, place, kind in NAMES)
             keys = [name]
             if kind in NAMES:
@@ -195,7 +247,7 @@ class Engine:
 
     def _choices(self, plain: str, child: Row, place: Place, rules: Row) -> list[str]:
         keys = []
-        for entry in _types_left(child):
+        for entry in types_left(child):
             suffix = entry[0][0].upper() + entry[0][1:]
             one = {**child, "t": [entry]}
             if len(child["t"]) > 1:
@@ -207,14 +259,14 @@ class Engine:
             key = plain + suffix
             keys.append(key)
             rules[key] = self._many(
-                key, {"max": child.get("max", 1)}, _all(checks), place, entry[0] in NAMES
+                key, {"max": child.get("max", 1)}, all_of(checks), place, entry[0] in NAMES
             )
             if entry[0] in NAMES:
                 rules["_" + key] = self._shadow(key, place)
                 keys.append("_" + key)
         for key in keys:
             if not key.startswith("_"):
-                rules[key] = _only_one(rules[key], plain, key, keys, place.profile)
+                rules[key] = only_one(rules[key], plain, key, keys, place.profile)
         return keys
 
     def _shadow(self, name: str, place: Place) -> Any:
@@ -241,17 +293,30 @@ class Engine:
         if "like" in node:
             return self._later(node, place), kind
         checks: list[Check] = []
-        if node.get("k") and kind not in NAMES and kind not in ("Resource", "DomainResource"):
-            checks.append(self.object_of(node, place))
-        elif types:
+        if node.get("k") and kind not in NAMES and kind not in _LARGE:
+            checks += [self.object_of(node, place), *self._rules_of_type(kind, node)]
+        narrowed = self.leaves.profiles((types[0][1:2] or [[]])[0], place) if types else []
+        if not checks and types and (not narrowed or kind in _LARGE or len(types[0][1]) > 1):
             checks.append(self.of_type(kind, place))
+        checks += narrowed
         for entry in types[:1]:
-            checks += self.leaves.profiles((entry[1:2] or [[]])[0], place)
             checks += self.leaves.targets(kind, (entry[2:3] or [[]])[0], place)
         checks += self.leaves.values(node, kind, place)
         if kind in NAMES or not node.get("k"):
             checks += self.invariants(node, place)
-        return _all(checks), kind
+        return all_of(checks), kind
+
+    def _rules_of_type(self, kind: str, node: Row) -> list[Check]:
+        """What a type asks of itself: snapshots that walk into a type do not repeat it."""
+        key = self.tables.find("profile", _CORE + kind)
+        if key is None:
+            return []
+        own = {rule[0] for rule in node.get("c") or []}
+        rules = self.tables.row("profile", key)["root"].get("c") or []
+        left = {"t": [[kind]], "c": [rule for rule in rules if rule[0] not in own]}
+        return self.invariants(
+            left, Place("|".join(key), self.tables.package_of("profile", key), {})
+        )
 
     def _later(self, node: Row, place: Place) -> Check:
         """Made when a value is there: elements that are like others may hold themselves."""
@@ -305,7 +370,7 @@ class Engine:
 
         def one(value: Any, at: str, run: Run, _parent: Row) -> None:
             if value is None or type(value) is list:
-                run.add("error", "single", at, "one value", _kind(value), profile)
+                run.add("error", "single", at, "one value", kind_of(value), profile)
             elif high == 0:
                 run.add("error", "max", at, "absent", "one", profile)
             else:
@@ -313,106 +378,16 @@ class Engine:
 
         def many(value: Any, at: str, run: Run, parent: Row) -> None:
             if type(value) is not list or not value:
-                run.add("error", "list", at, "a list with content", _kind(value), profile)
+                run.add("error", "list", at, "a list with content", kind_of(value), profile)
                 return
             if len(value) < low:
                 run.add("error", "min", at, f"at least {low}", str(len(value)), profile)
             if 0 <= high < len(value):
                 run.add("error", "max", at, f"at most {high}", str(len(value)), profile)
+            whole = slices(value, at, run) if slices is not None else ()
             for index, item in enumerate(value):
-                where = f"{at}/{index}"
-                if item is None and bare and _shadowed(parent, name, index):
+                if index in whole or (item is None and bare and shadowed(parent, name, index)):
                     continue
-                check(item, where, run)
-            if slices is not None:
-                slices(value, at, run)
+                check(item, f"{at}/{index}", run)
 
         return many if base else one
-
-
-class Place:
-    """Where a node stands: the profile, its package, and the tree for references within it."""
-
-    __slots__ = ("package", "profile", "root")
-
-    def __init__(self, profile: str, package: str, root: Row) -> None:
-        self.profile, self.package, self.root = profile, package, root
-
-    def follow(self, node: Row) -> Row:
-        """The node, with the children of the one it says it is like."""
-        if "ref" not in node:
-            return node
-        found: Row = self.root
-        for part in node["ref"].split(".")[1:]:
-            found = (found.get("k") or {}).get(part) or {}
-        kept = {k: v for k, v in found.items() if k not in ("min", "max", "bmax")}
-        return {**kept, "like": node["ref"]}
-
-    @staticmethod
-    def is_list(child: Row) -> bool:
-        """Whether JSON has a list there: what the base says, whatever a profile allows."""
-        return child.get("bmax", child.get("max", -1)) not in (0, 1)
-
-
-def not_evaluated(_items: Any, _scope: Any) -> Any:
-    """Stands for a rule whose expression is beyond what is evaluated here."""
-    raise fhirpath.Unsupported("the expression")
-
-
-def _types_left(child: Row) -> list[Any]:
-    """The types of a choice; of one closed by type, those that have a slice."""
-    types = list(child.get("t") or [])
-    slicing = child.get("sl") or {}
-    if slicing.get("r") != "closed" or slicing.get("d") != [["type", "$this"]]:
-        return types
-    sliced = {t[0] for s in (child.get("s") or {}).values() for t in s.get("t") or []}
-    return [t for t in types if t[0] in sliced]
-
-
-def _below(name: str, tests: list[Any]) -> Any:
-    def test(value: Any) -> bool:
-        child = value.get(name) if isinstance(value, dict) else None
-        items = child if isinstance(child, list) else [child]
-        return any(all(one(item) for one in tests) for item in items)
-
-    return test
-
-
-def _all(checks: list[Check]) -> Check:
-    if len(checks) == 1:
-        return checks[0]
-
-    def every(value: Any, at: str, run: Run) -> None:
-        for check in checks:
-            check(value, at, run)
-
-    return every
-
-
-def _only_one(rule: Any, plain: str, own: str, keys: list[str], profile: str) -> Any:
-    others = frozenset(k for k in keys if k.lstrip("_") != own)
-
-    def check(value: Any, at: str, run: Run, parent: Row) -> None:
-        if not others.isdisjoint(parent):
-            run.add("error", "choice", at, f"the only {plain}[x]", "one of several", profile)
-        rule(value, at, run, parent)
-
-    return check
-
-
-def _shadowed(parent: Row, name: str, index: int) -> bool:
-    shadow = parent.get("_" + name)
-    return isinstance(shadow, list) and index < len(shadow) and shadow[index] is not None
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, (dict, list)):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    return "a single value"
-
-
-def _named(key: str) -> str:
-    """A key that nothing defines might be anything, a member's name among it."""
-    return "?" if len(key) > 40 or not key.lstrip("_").isalnum() or not key.isascii() else key

@@ -6,6 +6,8 @@ from typing import Any
 
 from .run import Check, Run
 
+# Definitions in reach are fewer; urls of nobody's are as many as there are resources.
+_MOST = 2000
 _EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension"
 
 
@@ -24,17 +26,27 @@ class Extensions:
 
     def _check(self, package: str) -> Check:
         found: dict[str, Check] = {}
+        base = self._engine.check_of(_EXTENSION, package)
 
         def check(value: Any, at: str, run: Run) -> None:
             url = value.get("url") if isinstance(value, dict) else None
-            canonical = self._canonical(url, package) if isinstance(url, str) else _EXTENSION
-            if canonical not in found:
-                found[canonical] = self._engine.check_of(canonical, package)
-            found[canonical](value, at, run)
+            own = found.get(url) if isinstance(url, str) else base
+            if own is None and isinstance(url, str):
+                own = self._engine.check_of(self._canonical(url, package), package)
+                if len(found) < _MOST:
+                    found[url] = own
+            if own is not None:
+                own(value, at, run)
             if isinstance(value, dict) and "extension" in value and _valued(value):
                 run.add("error", "ext-1", at, "a value or extensions", "both", _EXTENSION)
 
         return check
+
+    def is_own(self, canonical: str, package: str) -> bool:
+        """Whether a profile of extensions is the one that each value's url leads to."""
+        tables = self._engine.tables
+        found = tables.find("profile", canonical, package)
+        return found is not None and found == tables.near("profile", found[0], package)
 
     def _canonical(self, url: str, package: str) -> str:
         known = self._engine.tables.near("profile", url, package)

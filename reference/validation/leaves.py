@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .coding import codes_of
-from .matching import equals, fits
+from .coding import any_member, codes_of
+from .matching import equals, fitting
 from .primitives import primitive
 from .run import Check, Run
 
@@ -53,7 +54,7 @@ class Leaves:
         """A reference to a resource of an allowed type; what it points at is contained."""
         if kind != "Reference":
             return []
-        types = {self._type_of(c, place.package) for c in canonicals}
+        types = {self._type_of(c, place) for c in canonicals}
         if not types or "Resource" in types:
             types = set()
         profile = place.profile
@@ -78,9 +79,10 @@ class Leaves:
         """Whether R4 has a resource of the name; other servers' paths may look like one."""
         return self._engine.tables.find("profile", _CORE + name) is not None
 
-    def _type_of(self, canonical: str, package: str) -> str:
-        key = self._engine.tables.find("profile", canonical, package)
+    def _type_of(self, canonical: str, place: Any) -> str:
+        key = self._engine.tables.find("profile", canonical, place.package)
         if key is None:
+            self._engine.partial.add(place.profile)
             return "Resource"
         return str(self._engine.tables.row("profile", key)["type"])
 
@@ -89,9 +91,10 @@ class Leaves:
         made: list[Check] = []
         profile = place.profile
         if "f" in node:
-            made.append(_told_by("fixed", equals, node["f"], profile))
+            wanted = node["f"]
+            made.append(_told_by("fixed", lambda value: equals(value, wanted), profile))
         if "p" in node:
-            made.append(_told_by("pattern", fits, node["p"], profile))
+            made.append(_told_by("pattern", fitting(node["p"]), profile))
         made += [_bound(key, node[key], profile) for key in ("minValue", "maxValue") if key in node]
         if "maxLength" in node:
             made.append(_longest(node["maxLength"], profile))
@@ -102,7 +105,7 @@ class Leaves:
         return made
 
     def _binding(self, strength: str, canonical: str, place: Any) -> Check:
-        member = self._engine.coded(canonical, place.package)
+        member = self._engine.terms.membership(canonical, place.package)
         severity = "error" if strength == "required" else "warning"
         profile, bare = place.profile, canonical.partition("|")[0]
 
@@ -113,7 +116,7 @@ class Leaves:
                 if only and strength == "required" and "value" not in value:
                     run.add("error", "binding", at, f"a code of {bare}", "no code", profile)
                 return
-            answer = member(value)
+            answer = any_member(member, codes)
             if answer is None:
                 run.add("information", "code-not-checked", at, f"a code of {bare}",
                         "a code whose list is not here", profile)  # fmt: skip
@@ -133,9 +136,9 @@ def _told(text: str) -> str | None:
     return name if name[:1].isupper() and name.isalpha() else None
 
 
-def _told_by(rule: str, test: Any, wanted: Any, profile: str) -> Check:
+def _told_by(rule: str, test: Callable[[Any], bool], profile: str) -> Check:
     def check(value: Any, at: str, run: Run) -> None:
-        if not test(value, wanted):
+        if not test(value):
             run.add("error", rule, at, f"the {rule} value of the profile", "another", profile)
 
     return check

@@ -92,6 +92,8 @@ def is_safe_narrative(text: Any) -> bool:
 
 def _with_entities(text: str) -> bytes:
     # Only entities of XML and of HTML; an unknown one is as good as a character.
+    if "&" not in text:
+        return text.encode("utf-8", "surrogatepass")
     for name in ("nbsp", "copy", "reg", "mdash", "ndash", "hellip", "deg", "micro", "middot"):
         text = text.replace(f"&{name};", "&#160;")
     return text.encode("utf-8", "surrogatepass")

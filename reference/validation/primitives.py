@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Any, Self
 
 _ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
@@ -33,6 +34,7 @@ _TEXTS["base64Binary"] = (
     r"(?:\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/])*+"
     r"(?:\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+(?:=\s*+=|[0-9A-Za-z+/]\s*+=))?\s*+"
 )
+_UNSPACED = ("uri", "url", "canonical", "code")
 _DATED = ("date", "dateTime", "instant")
 _LEAST = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
 _MOST_INTEGER = 2**31 - 1
@@ -45,6 +47,7 @@ NAMES = frozenset([*_TEXTS, *_LEAST, "boolean", "decimal"])
 Check = Callable[[Any], bool]
 
 
+@cache
 def primitive(name: str) -> Check:
     """The test of a type; every answer is plain, and no value makes it raise or be slow."""
     if name == "boolean":
@@ -84,14 +87,24 @@ def _text(name: str) -> Check:
     if name in ("string", "markdown"):
         unfit = _CONTROL.search
         return lambda value: (
-            type(value) is str and value != "" and not value.isspace() and unfit(value) is None
+            type(value) is str
+            and value != ""
+            and not value.isspace()
+            and (value.isprintable() or unfit(value) is None)
+        )
+    if name in _UNSPACED:
+        # What is printable and has no space is what the pattern says, and is seen sooner.
+        return lambda value: (
+            type(value) is str
+            and value != ""
+            and ((value.isprintable() and " " not in value) or fits(value) is not None)
         )
     return lambda value: type(value) is str and fits(value) is not None
 
 
 def _exists(text: str) -> bool:
     """Whether a day that fits the pattern is one of the calendar, such as no 30 February."""
-    if len(text) < 10:
+    if len(text) < 10 or text[8:10] < "29":
         return True
     try:
         date(int(text[:4]), int(text[5:7]), int(text[8:10]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from ..fhir.json import MAX_DEPTH, is_storable, too_deep
 from .primitives import Written
 
+# Escapes that may stand for NUL or for half a character; others are characters of their own.
+_ESCAPED = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
 # An integer longer than this fits no type of FHIR; Python would take long to read it.
 _LONGEST_INTEGER = 40
 
@@ -35,7 +38,7 @@ def read_strict(body: bytes) -> dict[str, Any]:
         ) from error
     if not isinstance(value, dict):
         raise NotReadable("It is JSON, but not one object.")
-    if b"\\u" in body and not is_storable(value):
+    if _ESCAPED.search(body) and not is_storable(value):
         raise NotReadable("A text in it holds a character that is none.")
     return value
 

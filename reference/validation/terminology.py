@@ -7,6 +7,7 @@ never wrong, unless the user's own package holds the list.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 Row = dict[str, Any]
@@ -103,7 +104,8 @@ class Terminology:
         key = (canonical, near)
         if key not in self._made:
             self._made[key] = lambda _s, _c: None  # a value set that includes itself
-            self._made[key] = self._value_set(canonical, near)
+            # The same few codes come again and again.
+            self._made[key] = lru_cache(maxsize=512)(self._value_set(canonical, near))
         return self._made[key]
 
     def _value_set(self, canonical: str, near: str | None) -> Member:

@@ -75,15 +75,11 @@ class Validator:
         self, resource: dict[str, Any], profiles: list[str] | None, around: Around
     ) -> list[Finding]:
         kind = resource.get("resourceType")
-        check = self._engine.check_of(_CORE + kind) if isinstance(kind, str) else None
-        if check is None or not isinstance(kind, str):
+        if not isinstance(kind, str) or self.tables.find("profile", _CORE + kind) is None:
             return [Finding("error", "type", "", "Resource", "a resource of R4", "none", "")]
         run = Run(resource, around)
-        check(resource, "", run)
-        found = run.found
-        for canonical in claimed(resource) if profiles is None else profiles:
-            found += self._engine.against(resource, canonical, "", run)
-        return _findings(kind, found)
+        self._engine.judge(resource, claimed(resource) if profiles is None else profiles, "", run)
+        return _findings(kind, run.found)
 
 
 def _findings(kind: str, found: list[Found]) -> list[Finding]:

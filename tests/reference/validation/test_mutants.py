@@ -15,6 +15,7 @@ from .official import definitions, needed, placements
 
 pytestmark = needed
 ALL = bool(os.environ.get("PAYER_EXCHANGE_ALL_MUTANTS"))
+CORE = "http://hl7.org/fhir/StructureDefinition/"
 RULES = 8
 # The exchange's own packages; the others that the index names are not of its profiles.
 OURS = ("us.core-", "us.carin-bb-", "us.davinci-hrex-1.2.0", "us.davinci-pdex-2.2.0")
@@ -32,10 +33,22 @@ def played(validator):
             yield file, canonical, resource
 
 
-def errors(validator, resource, canonical):
+def errors(validator, resource, *canonicals):
     body = json.dumps(resource).encode()
-    return {(f.rule, f.pointer) for f in validator.validate_bytes(body, [canonical])
+    return {(f.rule, f.pointer) for f in validator.validate_bytes(body, list(canonicals))
             if f.severity == "error"}  # fmt: skip
+
+
+def test_a_profile_alone_finds_what_profile_and_type_find(validator):
+    """The type is not looked at where a profile's snapshot repeats it: that loses no error."""
+    chance = random.Random(6)
+    for file, canonical, resource in played(validator):
+        each = list(Mutator(file, canonical.partition("|")[0], resource).mutants())
+        each += broken_rules(resource)
+        for mutant in each if ALL else chance.sample(each, min(len(each), 5)):
+            both = [canonical, f"{CORE}{resource['resourceType']}"]
+            alone = errors(validator, mutant.resource, canonical)
+            assert alone == errors(validator, mutant.resource, *both), (canonical, mutant.kind)
 
 
 def drawn(of_elements, of_rules, chance):

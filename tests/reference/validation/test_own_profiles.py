@@ -51,6 +51,9 @@ PROFILES = [
         slicing={"discriminator": [{"type": "type", "path": "$this"}], "rules": "closed"}), element(
         "Patient.deceased[x]", "Patient.deceased[x]:deceasedBoolean", **ANY,
         type=[{"code": "boolean"}])),
+    profile("walked", "Coverage", element("Coverage.period", **ANY, type=[{"code": "Period"}]),
+            element("Coverage.period.start", min=1, max="1", type=[{"code": "dateTime"}]),
+            element("Coverage.period.end", **ANY, type=[{"code": "dateTime"}])),
 ]  # fmt: skip
 
 
@@ -97,6 +100,17 @@ def test_a_type_that_a_closed_choice_leaves_out_is_found(own):
     assert found(own, patient | {"deceasedBoolean": True}, "choice") == []
     told = found(own, patient | {"deceasedDateTime": "2020"}, "choice")
     assert ("error", "unknown", "/deceasedDateTime") in told
+
+
+def test_a_profile_that_walks_into_a_type_keeps_the_rules_of_the_type(own):
+    turned = {"resourceType": "Coverage", "period": {"start": "2024-02", "end": "2024-01"}}
+    assert found(own, turned, "walked") == [("error", "per-1", "/period")]
+
+
+def test_a_claim_of_another_type_hides_nothing_of_the_type(own):
+    told = found(own, {"resourceType": "Patient", "gender": "M"}, "bounded")
+    assert ("error", "type", "") in told
+    assert ("error", "binding", "/gender") in told
 
 
 def test_the_worst_is_told_where_base_and_profile_find_the_same(validator):
