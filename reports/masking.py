@@ -26,6 +26,8 @@ _PERSONAL = frozenset(
      "identifier", "value", "subscriberId", "dependent", "div", "data", "photo", "contact", "id",
      "access_token", "client_assertion", "refresh_token", "patient"}
 )  # fmt: skip
+# What of a JSON Web Key is private (RFC 7518).
+_PRIVATE_KEY = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 _KEPT_VALUE = frozenset({"CapabilityStatement", "OperationOutcome"})
 
 
@@ -102,7 +104,9 @@ def _words(entry: Mapping[str, Any]) -> set[str]:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: _masked_member(k, v) for k, v in value.items()}
+        # A payer under test may publish a private key: the finding tells it, the report does not.
+        hidden = _PRIVATE_KEY if "kty" in value else ()
+        return {k: MASK if k in hidden else _masked_member(k, v) for k, v in value.items()}
     if isinstance(value, list):
         return [_masked(v) for v in value]
     return value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from payer_exchange.reference.trust.keys import generate, public
 from payer_exchange.reports.masking import MASK, Masker
 
 
@@ -14,3 +17,13 @@ def test_the_value_of_a_secret_field_is_masked_and_the_others_are_shown(name):
     told = f"grant_type=x&{name}={MASK}&scope=y&token_type_hint=access_token"
     assert Masker().text(form) == told
     assert Masker().body(f"{name}=s3cr3t-value".encode()) == f"{name}={MASK}"
+
+
+@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+def test_a_private_key_that_somebody_published_is_not_published_again(algorithm):
+    jwk = generate(algorithm)
+    told = json.loads(Masker().body(json.dumps({"keys": [jwk]}).encode()))["keys"][0]
+    private = {name for name in jwk if name not in public(jwk)}
+    assert private
+    assert {told[name] for name in private} == {MASK}
+    assert told["kty"] == jwk["kty"]
