@@ -66,7 +66,10 @@ def judge_kill(defect: str, violates: Iterable[str], also: Iterable[str], result
     """Compare what a defect names with what went red."""
     named, tolerated = set(violates), set(also)
     tested = {r.id for r in results.requirements if r.scenarios}
+    # What is no requirement of the version cannot be violated in it.
+    omitted = {r.id for r in results.requirements if r.verdict == "omit"}
     red = {r for s in results.scenarios if s.verdict in _RED for r in (s.requirements or (s.name,))}
+    red -= omitted
     return Kill(
         defect,
         tuple(sorted((named & tested) - red | (named - tested))),

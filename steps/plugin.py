@@ -21,7 +21,7 @@ STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_se
                  "member_match", "exporting", "export_options",
                  "retrieving", "retrieval_options", "access", "delivering", "origins",
                  "bulk_matching", "bulk_exporting", "isolation", "forgery", "scopes",
-                 "media_types", "changes")  # fmt: skip
+                 "media_types", "changes", "profiles")  # fmt: skip
 REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk", "asking_udap", "asking_keys")
 _JUDGING = "payer-exchange-judging"
 

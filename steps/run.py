@@ -31,6 +31,7 @@ from ..reference.settings import Settings
 from ..reference.target import AccessToken, Target, identifier_query
 from .bulk_run import BulkRun
 from .capability import declared_operations
+from .checks.profiles import Judged
 from .delivered import DeliveredFile, Export, entries_in, export_parameters
 from .key_set import KeySetRun
 from .recorder import Recorder
@@ -164,6 +165,11 @@ class TargetRun:
     def udap(self) -> UdapRun:
         """What the target does by UDAP."""
         return UdapRun(self)
+
+    @cached_property
+    def judged(self) -> Judged:
+        """What the profile validator says of delivered resources, each judged once."""
+        return Judged()
 
     @cached_property
     def key_set(self) -> KeySetRun:

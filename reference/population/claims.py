@@ -38,6 +38,8 @@ _TYPE = {
     kind: coded(THO + "claim-type", kind)
     for kind in ("institutional", "professional", "vision", "oral", "pharmacy")
 }
+# The profile of CARIN BB 2.2 wants this version of the list by name.
+_TYPE["pharmacy"]["coding"][0]["version"] = "1.0.1"
 _STAY = coded(_CS + "C4BBInstitutionalClaimSubType", "inpatient")
 _DAY_CASE = coded(_CS + "C4BBInstitutionalClaimSubType", "outpatient")
 _PRINCIPAL = [coded(THO + "ex-diagnosistype", "principal")]

@@ -22,6 +22,7 @@ from . import (  # noqa: F401 - they register
     match,
     options,
     payload,
+    profiles,
     retrieval,
     scopes,
     token_status,

@@ -56,7 +56,7 @@ def short_memory(simulator: RespondingSimulator) -> None:
     _scope(simulator, years=2)
 
 
-def _without(
+def without(
     ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str
 ) -> None:
     @defect(ident, words, *requirements, also=DELIVERED)
@@ -64,36 +64,36 @@ def _without(
         change_lines(simulator, lambda lines: [x for x in lines if keep(json.read(x))])
 
 
-def _rewriting(
+def rewriting(
     ident: str, words: str, change: Callable[[dict[str, Any]], None], *requirements: str,
     also: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     @defect(ident, words, *requirements, also=also)
     def install(simulator: RespondingSimulator) -> None:
-        change_lines(simulator, lambda lines: [_rewritten(line, change) for line in lines])
+        change_lines(simulator, lambda lines: [rewritten(line, change) for line in lines])
 
 
-def _rewritten(line: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+def rewritten(line: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
     resource = json.read_exact(line)
     change(resource)
     return json.write(resource)
 
 
-def _is(resource: dict[str, Any], kind: str) -> bool:
+def is_a(resource: dict[str, Any], kind: str) -> bool:
     return bool(resource["resourceType"] == kind)
 
 
-_without("R79", "No Provenance is delivered", lambda r: not _is(r, "Provenance"),
+without("R79", "No Provenance is delivered", lambda r: not is_a(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
          "pdex-05", "pdex-04")  # fmt: skip
-_without("R78", "Documents of prior authorizations are not delivered",
-         lambda r: not _is(r, "DocumentReference"), "pdex-133", "pdex-134")  # fmt: skip
-_without("R88-patient", "The Patient is not delivered", lambda r: not _is(r, "Patient"),
+without("R78", "Documents of prior authorizations are not delivered",
+         lambda r: not is_a(r, "DocumentReference"), "pdex-133", "pdex-134")  # fmt: skip
+without("R88-patient", "The Patient is not delivered", lambda r: not is_a(r, "Patient"),
          "bulk-param-24")  # fmt: skip
-_without("R68-oral", "Claims of the dentist are not delivered",
+without("R68-oral", "Claims of the dentist are not delivered",
          lambda r: not any("Oral-Basis" in p for p in r.get("meta", {}).get("profile", [])),
-         "pdex-158", "pdex-168")  # fmt: skip
-_without("R88", "Practitioners are not delivered", lambda r: not _is(r, "Practitioner"), "ref-01")
+         "pdex-158", "pdex-168", "pdex-79")  # fmt: skip
+without("R88", "Practitioners are not delivered", lambda r: not is_a(r, "Practitioner"), "ref-01")
 
 
 def _no_profile(resource: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ def _no_transmitter(resource: dict[str, Any]) -> None:
 
 
 def _format_at_root(resource: dict[str, Any]) -> None:
-    for entity in resource.get("entity", []) if _is(resource, "Provenance") else []:
+    for entity in resource.get("entity", []) if is_a(resource, "Provenance") else []:
         if "extension" in entity:
             resource.setdefault("extension", []).extend(entity.pop("extension"))
 
@@ -124,62 +124,63 @@ def _no_insurer(resource: dict[str, Any]) -> None:
 
 
 def _no_identifier_type(resource: dict[str, Any]) -> None:
-    if _is(resource, "Patient"):
+    if is_a(resource, "Patient"):
         for identifier in resource.get("identifier", []):
             identifier.pop("type", None)
 
 
 def _no_content_type(resource: dict[str, Any]) -> None:
-    if _is(resource, "DocumentReference"):
+    if is_a(resource, "DocumentReference"):
         for content in resource.get("content", []):
             content.get("attachment", {}).pop("contentType", None)
 
 
-_rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-22", "pdex-23",
+rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-22", "pdex-23",
            "pdex-25", "pdex-26", "pdex-27", "pdex-28", "pdex-29", "pdex-30", "pdex-31", "pdex-32",
            "pdex-33", "pdex-34", "pdex-35", "pdex-37", "pdex-38", "pdex-39", "pdex-74", "pdex-75",
            "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
            "pdex-pa-use", "pdex-cap-meta-profile")  # fmt: skip
-_rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
+rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
            "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05", "pdex-04"))  # fmt: skip
-_rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
+rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
            "pdex-42")  # fmt: skip
-_rewriting("PRO-6", "The format of a source stands on the Provenance", _format_at_root,
+rewriting("PRO-6", "The format of a source stands on the Provenance", _format_at_root,
            "pdex-prov-sourceformat")  # fmt: skip
-_rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
+rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
            "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
-_rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
-_rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14")
+rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
+rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14",
+           "pdex-pa-docs-inline-url")  # fmt: skip
 
 
 def _no_recorded(resource: dict[str, Any]) -> None:
-    if _is(resource, "Provenance"):
+    if is_a(resource, "Provenance"):
         resource.pop("recorded", None)
 
 
 def _no_format(resource: dict[str, Any]) -> None:
-    for entity in resource.get("entity", []) if _is(resource, "Provenance") else []:
+    for entity in resource.get("entity", []) if is_a(resource, "Provenance") else []:
         entity.pop("extension", None)
 
 
 def _location_as_author(resource: dict[str, Any]) -> None:
-    for agent in resource.get("agent", []) if _is(resource, "Provenance") else []:
+    for agent in resource.get("agent", []) if is_a(resource, "Provenance") else []:
         agent["who"] = {"reference": "Location/somewhere"}
 
 
 def _for_itself(resource: dict[str, Any]) -> None:
-    for agent in resource.get("agent", []) if _is(resource, "Provenance") else []:
+    for agent in resource.get("agent", []) if is_a(resource, "Provenance") else []:
         agent["onBehalfOf"] = agent["who"]
 
 
 _TOLD = ("pdex-06", "pdex-19", "pdex-20", "pdex-126", "pdex-128")
-_rewriting("PRO-7", "Provenance does not tell when it was recorded", _no_recorded, "pdex-08")
-_rewriting("PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD)
-_rewriting("PRO-9", "A Location is the author of records", _location_as_author, "hrex-prov-1",
+rewriting("PRO-7", "Provenance does not tell when it was recorded", _no_recorded, "pdex-08")
+rewriting("PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD)
+rewriting("PRO-9", "A Location is the author of records", _location_as_author, "hrex-prov-1",
            also=("ref-01",))  # fmt: skip
-_rewriting("PRO-10", "Agents act on behalf of themselves", _for_itself, "hrex-prov-2")
-_without("PRO-11", "The Provenance of an earlier plan stays behind",
-         lambda r: not _is(r, "Provenance") or str(r.get("id")).startswith("tx-"),
+rewriting("PRO-10", "Agents act on behalf of themselves", _for_itself, "hrex-prov-2")
+without("PRO-11", "The Provenance of an earlier plan stays behind",
+         lambda r: not is_a(r, "Provenance") or str(r.get("id")).startswith("tx-"),
          "pdex-15", "pdex-18", "pdex-86", *_TOLD)  # fmt: skip
 
 
