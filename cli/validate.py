@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from ..reference.validation.delivery import Judged, validate_files
 from ..reference.validation.findings import as_json
-from ..reference.validation.packages import read_package
+from ..reference.validation.packages import SHIPPED, read_package
 from ..reference.validation.tables import write
 
 _path = click.Path(exists=True, path_type=Path)
@@ -73,10 +74,18 @@ def profiles() -> None:
 
 
 @profiles.command("compile")
-@click.argument("packages", nargs=-1, required=True, type=_path)
+@click.argument("packages", nargs=-1, type=_path)
+@click.option("--shipped", "folder", type=_path, help="A folder with the packages of our tables.")
 @click.option("--out", default="tables.zip", show_default=True, type=click.Path(path_type=Path))
-def compile_(packages: tuple[Path, ...], out: Path) -> None:
-    """Compile FHIR packages into tables of facts."""
-    content = write([read_package(path) for path in packages])
+def compile_(packages: tuple[Path, ...], folder: Path | None, out: Path) -> None:
+    """Compile FHIR packages into tables of facts: the same packages, the same bytes."""
+    own = [folder / f"{name}.tgz" for name in SHIPPED] if folder else []
+    if not own and not packages:
+        raise click.UsageError("Name packages to compile, or a folder by --shipped.")
+    read = [read_package(path) for path in (*own, *packages)]
+    content = write(read)
     out.write_bytes(content)
-    click.echo(f"{out}: {len(content)} bytes from {len(packages)} packages.")
+    for package in read:
+        click.echo(f"{package.sha256}  {package.label}  {len(package.resources)} definitions")
+    digest = hashlib.sha256(content).hexdigest()
+    click.echo(f"{digest}  {out}  {len(content)} bytes from {len(read)} packages")

@@ -19,6 +19,25 @@ _KINDS = ("StructureDefinition", "ValueSet", "CodeSystem")
 _MOST_BYTES = 400_000_000
 
 
+# The packages of the shipped tables, in the order of their rows.
+SHIPPED = (
+    "hl7.fhir.r4.core-4.0.1",
+    "hl7.fhir.us.core-3.1.1",
+    "hl7.fhir.us.core-6.1.0",
+    "hl7.fhir.us.core-7.0.0",
+    "hl7.fhir.us.davinci-hrex-1.1.0",
+    "hl7.fhir.us.davinci-hrex-1.2.0",
+    "hl7.fhir.us.carin-bb-2.0.0",
+    "hl7.fhir.us.carin-bb-2.1.0",
+    "hl7.fhir.us.carin-bb-2.2.0",
+    "hl7.fhir.us.davinci-pdex-2.0.0",
+    "hl7.fhir.us.davinci-pdex-2.1.0",
+    "hl7.fhir.us.davinci-pdex-2.2.0",
+    "hl7.fhir.us.davinci-pas-2.0.1",
+    "hl7.fhir.us.davinci-pas-2.2.1",
+)
+
+
 class UnreadablePackage(PayerExchangeError):
     """The file is no FHIR package. The sentence names it and says what to give instead."""
 
