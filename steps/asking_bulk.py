@@ -12,6 +12,7 @@ from .checks import asking, asking_bulk
 from .requester.calls import Call
 from .requester.jobs import parameters_of
 from .requester.played import TIMES
+from .requester.records import ASKING
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 
 _KICK_OFFS = ("bulk-match", "group-export")
@@ -92,6 +93,31 @@ def parts_are_hrex(exchanged: Exchanged) -> None:
 def parts_are_local(exchanged: Exchanged) -> None:
     for found in bundles(exchanged):
         asking.references_are_local(found)
+
+
+@then("every identifier of a submitted coverage is that of a member")
+def coverage_identifiers(exchanged: Exchanged) -> None:
+    numbers = {member.number for member in exchanged.now.visit.members}
+    found = [i.get("value") for parts in bundles(exchanged)
+             for i in asking.part(parts, "CoverageToMatch").get("identifier") or []]  # fmt: skip
+    if not found:
+        raise NotApplicable("No submitted coverage has an identifier.")
+    if odd := [value for value in found if value not in numbers]:
+        raise CheckFailed("A coverage has the number of somebody else.", "the number of a card",
+                          f"{len(odd)} others", "CoverageToMatch.identifier")  # fmt: skip
+
+
+@then("every new coverage is paid by the asking payer")
+def new_coverage(exchanged: Exchanged) -> None:
+    found = [parts["CoverageToLink"] for parts in bundles(exchanged) if "CoverageToLink" in parts]
+    if not found:
+        raise NotApplicable("No new coverage is submitted.")
+    for coverage in found:
+        payors = [(p.get("identifier") or {}).get("value") for p in coverage.get("payor") or []]
+        if payors != [ASKING["value"]]:
+            raise CheckFailed("The new coverage is another payer's.", "the asking payer",
+                              "another one" if any(payors) else "none",
+                              "CoverageToLink.payor")  # fmt: skip
 
 
 @then("the Group files are fetched, and go before the older form")
@@ -232,6 +258,7 @@ def in_time(exchanged: Exchanged, when: str) -> None:
 _FILTERS = {
     "every filter is a search of a type that is asked for": asking_bulk.filters_are_searches,
     "every filter searches by parameters of the profiles": asking_bulk.filters_are_known,
+    "every type that is asked for is one of FHIR": asking_bulk.types_are_known,
     "no filter shapes the result": asking_bulk.filters_shape_nothing,
     "the days of service are bounded by a filter": asking_bulk.filters_bound_service,
 }
@@ -240,9 +267,10 @@ _FILTERS = {
 @then(parsers.re("(?P<what>" + "|".join(_FILTERS) + ")$"))
 def filters(exchanged: Exchanged, what: str) -> None:
     found = [parameters_of(call) for call in kick_offs(exchanged)]
+    name = "_type" if what.startswith("every type") else "_typeFilter"
     bounds = what.startswith("the days")
-    if not bounds and not any("_typeFilter" in parameters for parameters in found):
-        raise NotApplicable("The requesting payer uses no _typeFilter.")
+    if not bounds and not any(name in parameters for parameters in found):
+        raise NotApplicable(f"The requesting payer uses no {name}.")
     for parameters in found:
         _FILTERS[what](parameters)
 

@@ -157,7 +157,7 @@ Feature: Bulk exchange by a requesting payer
     Given the exchange "due"
     Then the record is asked for again within a quarter
 
-  @pdex-181
+  @pdex-180 @pdex-181
   Scenario: A filter is a search
     Given the exchange "bulk-service-dates"
     Then every filter is a search of a type that is asked for
@@ -196,3 +196,18 @@ Feature: Bulk exchange by a requesting payer
       | name          |
       | expired-links |
       | expired-files |
+
+  @pdex-73
+  Scenario: Where a submitted coverage has an identifier, it is the member's
+    Given the exchange "bulk"
+    Then every identifier of a submitted coverage is that of a member
+
+  @pdex-141 @pdex-145
+  Scenario: Where the new coverage is submitted, it is the asking payer's
+    Given the exchange "bulk"
+    Then every new coverage is paid by the asking payer
+
+  @pdex-178
+  Scenario: The types that are asked for are types of FHIR
+    Given the exchange "bulk-service-dates"
+    Then every type that is asked for is one of FHIR

@@ -71,6 +71,14 @@ _bundles("Q75", "A submitted Coverage is about another Patient",
          "hrex-mm-6")  # fmt: skip
 
 
+_bundles("Q105", "A submitted coverage has somebody else's number",
+         lambda parts: parts["CoverageToMatch"]["identifier"][0].update(value="X-1"),
+         "pdex-73")  # fmt: skip
+_bundles("Q106", "The new coverage is the other payer's",
+         lambda parts: parts["CoverageToLink"].update(payor=parts["CoverageToMatch"]["payor"]),
+         "pdex-141", "pdex-145")  # fmt: skip
+
+
 @defect("Q76", "The status is asked for at an address of one's own making", "pdex-137",
         also=(*RECEIVED, "bulk-status-09", "smart-disc-04", "smart-disc-14"))  # fmt: skip
 def own_status() -> None:
@@ -166,8 +174,12 @@ def _filter(text: str) -> Callable[[dict[str, dict[str, Any]]], Any]:
     return change
 
 
+_parameters("Q107", "A type is asked for that is none",
+            lambda found: found.get("_type", {}).update(valueString="Observations"), "pdex-178",
+            also=("pdex-180", "pdex-181"))  # fmt: skip
 _parameters("Q93", "A filter is of a type that is not asked for",
-            _filter("Condition?recorded-date=ge2025-02-01"), "pdex-181",
+            _filter("Condition?recorded-date=ge2025-02-01"), "pdex-180",
+            "pdex-181",
             also=("pdex-typefilter-dos",))  # fmt: skip
 _parameters("Q94", "A filter searches by what the profiles do not know",
             _filter("Observation?date=ge2025-02-01&mood=good"), "pdex-182")  # fmt: skip

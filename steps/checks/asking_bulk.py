@@ -22,6 +22,15 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 # Bulk Data, _typeFilter: what shapes a result may not stand in it.
 _SHAPING = ("_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_contained",
             "_total")  # fmt: skip
+# PDex, US Core and CARIN BB: the types that members' records are made of.
+_PAYLOAD = frozenset({
+    "AllergyIntolerance", "CarePlan", "CareTeam", "Condition", "Coverage", "Device",
+    "DiagnosticReport", "DocumentReference", "Encounter", "ExplanationOfBenefit",
+    "FamilyMemberHistory", "Goal", "Immunization", "Location", "Media", "Medication",
+    "MedicationDispense", "MedicationRequest", "Observation", "Organization", "Patient",
+    "Practitioner", "PractitionerRole", "Procedure", "Provenance", "QuestionnaireResponse",
+    "RelatedPerson", "ServiceRequest", "Specimen",
+})  # fmt: skip
 # US Core: what an Observation is searched by.
 _OBSERVATION = ("_id", "_lastUpdated", "_profile", "category", "code", "combo-code", "date",
                 "encounter", "patient", "status", "subject")  # fmt: skip
@@ -91,6 +100,14 @@ def filters_of(parameters: Mapping[str, list[Any]]) -> list[tuple[str, list[tupl
     texts = [t for value in parameters.get("_typeFilter", []) for t in str(value).split(",")]
     return [(kind, parse_qsl(query, keep_blank_values=True))
             for kind, _, query in (text.strip().partition("?") for text in texts)]  # fmt: skip
+
+
+def types_are_known(parameters: Mapping[str, list[Any]]) -> None:
+    """_type lists types of FHIR, of those that the payload of an exchange is made of."""
+    types = [t.strip() for value in parameters.get("_type", []) for t in str(value).split(",")]
+    if odd := [t for t in types if t not in _PAYLOAD]:
+        raise CheckFailed("_type lists what is no type of the exchange.", "types of FHIR",
+                          f"{len(odd)} others", "parameter _type")  # fmt: skip
 
 
 def filters_are_searches(parameters: Mapping[str, list[Any]]) -> None:
