@@ -22,7 +22,8 @@ KINDS = {
     "US Core Patient": ("us.core-7.0.0", "Patient"),
     "CARIN EOB": ("us.carin-bb-2.2.0", "ExplanationOfBenefit"),
 }
-SECONDS = 2.0
+SECONDS = 0.3
+RUNS = 8
 
 
 def bodies(package: str, kind: str) -> list[bytes]:
@@ -39,15 +40,19 @@ def bodies(package: str, kind: str) -> list[bytes]:
 
 
 def rate(work: Callable[[bytes], object], given: list[bytes]) -> float:
-    """Calls a second."""
+    """Calls a second of this process's own time, the best of some runs: others may be busy."""
     for body in given:
         work(body)
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < SECONDS:
+    return max(_once(work, given) for _ in range(RUNS))
+
+
+def _once(work: Callable[[bytes], object], given: list[bytes]) -> float:
+    began, done = time.process_time(), 0
+    while time.process_time() - began < SECONDS:
         for body in given:
             work(body)
         done += len(given)
-    return done / (time.perf_counter() - began)
+    return done / (time.process_time() - began)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ class Engine:
         self._made: dict[Any, Check] = {}
         # Profiles that name targets whose definition is not here; known when they are made.
         self.partial: set[str] = set()
+        self._claims: dict[str, list[tuple[Check, str, str]]] = {}
 
     def check_of(self, canonical: str, package: str | None = None) -> Check | None:
         """The check of a profile or a base type; None where no table holds it."""
@@ -117,10 +118,7 @@ class Engine:
     def _against(self, resource: Row, canonical: str, at: str, run: Run) -> list[Found] | None:
         """What is found by a claim: of a claim without a version, by the version met best."""
         best: list[Found] | None = None
-        for one in self._versions(canonical):
-            check = self.check_of(one)
-            if check is None:
-                continue
+        for check, _, _ in self._claim(canonical):
             aside = run.aside()
             check(resource, at, aside)
             if best is None or errors(aside.found) < errors(best):
@@ -130,16 +128,25 @@ class Engine:
         return best
 
     def _says_all(self, canonical: str, kind: str) -> bool:
-        keys = [self.tables.find("profile", one) for one in self._versions(canonical)]
-        found = [key for key in keys if key is not None]
-        return self.partial.isdisjoint(map("|".join, found)) and all(
-            self.tables.row("profile", key)["type"] == kind for key in found
+        return all(
+            profile not in self.partial and of == kind for _, profile, of in self._claim(canonical)
         )
 
-    def _versions(self, canonical: str) -> list[str]:
-        if "|" in canonical:
-            return [canonical]
-        return [f"{canonical}|{version}" for version in self.tables.versions(canonical)]
+    def _claim(self, canonical: str) -> list[tuple[Check, str, str]]:
+        """(check, profile with version, its type) of a claim, the newest version first."""
+        if canonical in self._claims:
+            return self._claims[canonical]
+        bare = "|" not in canonical
+        versions = self.tables.versions(canonical) if bare else []
+        made = []
+        for one in [f"{canonical}|{version}" for version in versions] if bare else [canonical]:
+            key, check = self.tables.find("profile", one), self.check_of(one)
+            if key is not None and check is not None:
+                made.append((check, "|".join(key), str(self.tables.row("profile", key)["type"])))
+        if made:
+            # Only what is here is kept: of other canonicals there may be any number.
+            self._claims[canonical] = made
+        return made
 
     def child(self, node: Row, name: str, package: str) -> Row:
         """A child's facts, from the profile or from the child's own type."""
