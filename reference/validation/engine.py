@@ -128,9 +128,8 @@ class Engine:
         return best
 
     def _says_all(self, canonical: str, kind: str) -> bool:
-        return all(
-            profile not in self.partial and of == kind for _, profile, of in self._claim(canonical)
-        )
+        claim = self._claim(canonical)
+        return all(name not in self.partial and of == kind for _, name, of in claim)
 
     def _claim(self, canonical: str) -> list[tuple[Check, str, str]]:
         """(check, profile with version, its type) of a claim, the newest version first."""
