@@ -80,7 +80,8 @@ _bundles("Q106", "The new coverage is the other payer's",
 
 
 @defect("Q76", "The status is asked for at an address of one's own making", "pdex-137",
-        also=(*RECEIVED, "bulk-status-09", "smart-disc-04", "smart-disc-14"))  # fmt: skip
+        also=(*RECEIVED, "bulk-status-09", "smart-disc-04", "smart-disc-14",
+              "udap-disc-20"))  # fmt: skip
 def own_status() -> None:
     def change(sent: Exchange) -> None:
         if is_poll(sent):

@@ -59,7 +59,8 @@ RECEIVED = ("bulk-man-27", "bulk-out-10", "bulk-status-05", "bulk-status-08", "b
             "smart-rsp-12", "bulk-out-05", "bulk-del-05", "http-06", "bulk-man-18", "bulk-man-25",
             "bulk-out-07", "bulk-out-08", "bulk-param-17", "hrex-conf-2", "pdex-83", "pdex-104",
             "pdex-137", "pdex-154b", "search-04", "smart-jwt-14", "bulk-out-20", "pdex-173",
-            "pdex-166", "pdex-138b")  # fmt: skip
+            "pdex-166", "pdex-138b", "bulk-out-19", "mtls-05", "scope-11", "udap-reg-25",
+            "udap-scope-04")  # fmt: skip
 
 
 def sending(change: Callable[[Exchange], None]) -> None:
