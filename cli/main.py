@@ -20,6 +20,7 @@ from .load import load
 from .match_bench import match_bench
 from .mtls_bundle import mtls_bundle
 from .population import population
+from .reporting import attestations, report
 from .setting_up import init, settings
 from .simulate import simulate
 from .validate import profiles, validate
@@ -27,6 +28,8 @@ from .verify import verify
 
 _COMMANDS = (
     verify,
+    report,
+    attestations,
     validate,
     profiles,
     exchange,

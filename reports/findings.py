@@ -67,6 +67,11 @@ class Coverage:
 def sentence(results: Results) -> str:
     """The verdict in one sentence."""
     violated = len(_ids(results, "fail"))
+    gone = [waiver for waiver in results.waivers if waiver.has_to_go]
+    if results.verdict == "fail" and gone and not violated:
+        return (
+            f"{counted(len(gone), 'waiver').capitalize()} to be taken away: expired, or met by now."
+        )
     if results.verdict == "fail":
         what = f"violates {counted(violated, 'requirement')}" if violated else "fails"
         return f"The {_role(results)} {what} that it SHALL meet."
@@ -86,7 +91,7 @@ def findings(
     """What is to be fixed: violated SHALLs, then what the harness broke on, then warnings."""
     groups: dict[tuple[object, ...], list[ScenarioResult]] = {}
     for scenario in in_order(results.scenarios):
-        if scenario.verdict in TO_FIX:
+        if scenario.verdict in TO_FIX and not scenario.waived:
             groups.setdefault(_likeness(scenario), []).append(scenario)
     found = [_finding(tuple(group), exchanges or {}) for group in groups.values()]
     return sorted(found, key=lambda f: TO_FIX.index(f.verdict))
@@ -173,8 +178,11 @@ def _finding(
 
 
 def _ids(results: Results, verdict: str) -> set[str]:
-    failed: Iterable[ScenarioResult] = (s for s in results.scenarios if s.verdict == verdict)
-    return {ident for scenario in failed for ident in scenario.requirements}
+    found: Iterable[ScenarioResult] = (
+        s for s in results.scenarios if s.verdict == verdict and not s.waived
+    )
+    said = (r.id for r in results.requirements if r.verdict == verdict and not r.scenarios)
+    return {ident for scenario in found for ident in scenario.requirements} | set(said)
 
 
 def _role(results: Results) -> str:

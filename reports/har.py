@@ -14,12 +14,26 @@ from .masking import MASK, Masker
 _HIDDEN_HEADERS = frozenset({"authorization", "cookie", "set-cookie"})
 
 
-def write_har(path: Path, exchanges: Iterable[tuple[str, Exchange]], masker: Masker) -> None:
-    """Write the exchanges; each entry's comment is its id."""
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The entries of an archive that a run wrote; empty when there is no readable one."""
+    try:
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["log"]["entries"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return found
+
+
+def write_har(
+    path: Path,
+    exchanges: Iterable[tuple[str, Exchange]],
+    masker: Masker,
+    earlier: Iterable[Mapping[str, Any]] = (),
+) -> None:
+    """Write the exchanges; each entry's comment is its id. `earlier` entries stand before them."""
     log = {
         "version": "1.2",
         "creator": {"name": "payer-exchange", "version": "1"},
-        "entries": [_entry(ident, exchange, masker) for ident, exchange in exchanges],
+        "entries": [*earlier, *(_entry(ident, exchange, masker) for ident, exchange in exchanges)],
     }
     path.write_text(json.dumps({"log": log}, indent=1), encoding="utf-8")
 

@@ -7,7 +7,9 @@ from functools import lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+from markupsafe import Markup
 
+from . import diagram
 from . import findings as told
 from .catalogue import requirement
 from .chapters import chapter_of
@@ -33,6 +35,7 @@ _WORDS = {
     "omit": "it is not for this role, version or declared capability",
     "error": "the harness failed; this says nothing of the payer",
     "not_tested": "no scenario judges it, and the reason is given",
+    "attested": "people say so and name their evidence; nothing was seen",
 }
 
 
@@ -46,12 +49,19 @@ def render(results: Results, exchanges: Mapping[str, ShownExchange] | None = Non
         disputed=told.disputed(results),
         coverage=told.coverage(results),
         features=list(told.by_feature(results)),
+        sequence=Markup(_sequence(results, exchanges or {})),  # noqa: S704 - escaped where made
         requirements=told.role_requirements(results),
         requirement=requirement,
         chapter_of=chapter_of,
         signs=_SIGNS,
         words=_WORDS,
     )
+
+
+def _sequence(results: Results, exchanges: Mapping[str, ShownExchange]) -> str:
+    role = results.role.replace("-", " ")
+    ends = (role, "the judge") if results.role.startswith("requesting") else ("the judge", role)
+    return diagram.render(exchanges.values(), *ends)
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from .findings import by_feature
-from .results import Results, ScenarioResult
+from .results import Results, ScenarioResult, WaiverResult
 
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,6 +22,8 @@ def render(results: Results) -> str:
     _count(root, results.scenarios)
     for feature, scenarios in by_feature(results):
         root.append(_suite(feature, scenarios, results))
+    if results.waivers:
+        root.append(_waivers(results.waivers))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -37,8 +39,22 @@ def _suite(feature: str, scenarios: list[ScenarioResult], results: Results) -> E
     return suite
 
 
+def _waivers(waivers: tuple[WaiverResult, ...]) -> ET.Element:
+    """A suite of its own: a waiver that has to go fails like a test."""
+    gone = [waiver for waiver in waivers if waiver.has_to_go]
+    suite = ET.Element("testsuite", name="Waivers", tests=str(len(waivers)),
+                       failures=str(len(gone)), errors="0", skipped="0")  # fmt: skip
+    for waiver in waivers:
+        case = ET.SubElement(suite, "testcase", classname="Waivers", name=_text(waiver.requirement))
+        if waiver.has_to_go:
+            ET.SubElement(case, "failure", message=f"The waiver is {waiver.state}. Take it away.",
+                          type="waiver")  # fmt: skip
+    return suite
+
+
 def _count(element: ET.Element, scenarios: Iterable[ScenarioResult]) -> None:
-    verdicts = [s.verdict for s in scenarios]
+    # What is waived is skipped: no CI server knows the word.
+    verdicts = ["skip" if s.waived else s.verdict for s in scenarios]
     element.set("tests", str(len(verdicts)))
     element.set("failures", str(verdicts.count("fail")))
     element.set("errors", str(verdicts.count("error")))
@@ -58,7 +74,9 @@ def _case(scenario: ScenarioResult) -> ET.Element:
 
 def _outcome(case: ET.Element, scenario: ScenarioResult) -> None:
     message = _text(scenario.message)
-    if scenario.verdict in ("fail", "error"):
+    if scenario.waived:
+        ET.SubElement(case, "skipped", message=_text(f"waived: {scenario.waived}"))
+    elif scenario.verdict in ("fail", "error"):
         name = "failure" if scenario.verdict == "fail" else "error"
         found = ET.SubElement(case, name, message=message, type=scenario.verdict)
         found.text = _details(scenario)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ class ScenarioResult:
     where: str = ""
     evidence: tuple[str, ...] = ()
     duration_s: float = 0.0
+    waived: str = ""
+    """Why the violation is waived; empty when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,22 @@ class RequirementResult:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverResult:
+    """One waiver, and how it stands: in force, expired, met or not judged."""
+
+    requirement: str
+    reason: str
+    owner: str
+    expires: str
+    state: str
+
+    @property
+    def has_to_go(self) -> bool:
+        """Whether it fails the run until it is taken away."""
+        return self.state in ("expired", "met")
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """Everything a run found."""
 
@@ -58,6 +76,7 @@ class Results:
     evidence: str = "exchange.har"
     started: str = ""
     notes: tuple[str, ...] = field(default=())
+    waivers: tuple[WaiverResult, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -68,13 +87,22 @@ class Results:
 
     @property
     def verdict(self) -> str:
-        """Fail when a SHALL is violated, error when the harness broke or nothing was judged."""
+        """Fail when a SHALL is violated, error when the harness broke or nothing was judged.
+
+        A violation that is waived does not fail the run; a waiver that has to go does, and so does
+        a SHALL of which people say that it is not met.
+        """
         counts = self.counts
-        if counts["fail"]:
+        if any(self._failures()):
             return "fail"
-        if counts["error"] or not counts["pass"] + counts["warn"]:
+        if counts["error"] or not counts["pass"] + counts["warn"] + counts["fail"]:
             return "error"
-        return "warn" if counts["warn"] else "pass"
+        return "warn" if counts["warn"] or counts["fail"] else "pass"
+
+    def _failures(self) -> Iterator[bool]:
+        yield any(s.verdict == "fail" and not s.waived for s in self.scenarios)
+        yield any(waiver.has_to_go for waiver in self.waivers)
+        yield any(r.verdict == "fail" and not r.scenarios for r in self.requirements)
 
     @property
     def exit_status(self) -> int:
@@ -96,6 +124,7 @@ class Results:
             "requirements": [asdict(r) for r in self.requirements],
             "evidence": self.evidence,
             "notes": list(self.notes),
+            "waivers": [asdict(w) for w in self.waivers],
         }
 
 
@@ -113,6 +142,7 @@ def results_from_json(content: Mapping[str, Any]) -> Results:
         evidence=content["evidence"],
         started=content.get("started", ""),
         notes=tuple(content.get("notes", ())),
+        waivers=tuple(WaiverResult(**w) for w in content.get("waivers", ())),
     )
 
 

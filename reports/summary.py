@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .findings import Finding, counted, coverage, findings, sentence, unknowns
-from .results import Results
+from .results import Results, WaiverResult
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 _MOST_TOLD = 50
@@ -26,6 +26,7 @@ def _lines(results: Results) -> Iterator[str]:
         f"{counts or 'no scenario'} in {results.duration_s:.1f} s."
     )
     yield from _findings(findings(results))
+    yield from _waivers(results.waivers)
     reasons = unknowns(results)
     if reasons:
         yield from ("", "## Could not be told", "")
@@ -33,6 +34,15 @@ def _lines(results: Results) -> Iterator[str]:
             f"- {_text(reason)} ({counted(count, 'scenario')})" for reason, count in reasons
         )
     yield from _coverage(results)
+
+
+def _waivers(waivers: Iterable[WaiverResult]) -> Iterator[str]:
+    for number, waiver in enumerate(waivers):
+        if not number:
+            yield from ("", "## Waivers", "")
+        gone = " **Take it away.**" if waiver.has_to_go else ""
+        yield (f"- {_text(waiver.requirement)}, {waiver.state}, until {waiver.expires}, "
+               f"{_text(waiver.owner)}: {_text(waiver.reason)}{gone}")  # fmt: skip
 
 
 def _findings(found: list[Finding]) -> Iterator[str]:

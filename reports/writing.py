@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import html, junit, summary
+from . import badge, html, junit, summary, test_report
 from .exchanges import read_exchanges
 from .masking import Masker
 from .results import Results, results_from_json
 
 RESULTS = "results.json"
 JUNIT, SUMMARY, PAGE = "results.xml", "summary.md", "report.html"
+BADGE, TEST_REPORT = "badge.svg", "test-report.json"
 
 
 def write_results(folder: Path, results: Results, masker: Masker) -> None:
@@ -30,6 +31,8 @@ def write_forms(folder: Path, results: Results) -> None:
     exchanges = read_exchanges(folder / results.evidence)
     (folder / JUNIT).write_text(junit.render(results), encoding="utf-8")
     (folder / SUMMARY).write_text(summary.render(results), encoding="utf-8")
+    (folder / BADGE).write_text(badge.render(results), encoding="utf-8")
+    (folder / TEST_REPORT).write_text(test_report.render(results), encoding="utf-8")
     (folder / PAGE).write_text(html.render(results, exchanges), encoding="utf-8")
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..reports.attestations import read_attestations
+from ..reports.waivers import read_waivers
 from .seen import Seen
 from .selection import tag_expression
-from .session import JudgeSession
+from .session import JudgeSession, scenario_id
 
 EVIDENCE: pytest.StashKey[Seen] = pytest.StashKey()
 _SCENARIO: pytest.StashKey[tuple[Any, Any]] = pytest.StashKey()
@@ -29,23 +31,25 @@ class Judging:
     report_dir: str | None
     tells: bool
 
+    judged_before: set[str] = field(default_factory=set)
+    tells_exchanges: bool = False
+    _told: int = 0
+
     @classmethod
     def of(cls, config: pytest.Config) -> Judging:
-        """The plugin for the options of a run; raises SettingsError for a bad settings file."""
+        """The plugin for the options of a run; raises SettingsError for a bad file."""
         option = config.getoption
-        if option("--judge-requester"):
-            session = JudgeSession.of_requester(
-                version=option("--pdex-version"), trigger=option("--trigger"),
-                wait_s=option("--await-calls"), port=option("--played-port"),
-                jwks_url=option("--requester-jwks-url"),
-            )  # fmt: skip
-            return cls(session, option("--scenario-tags"), option("--payer-report-dir"),
-                       option("--scenario-events"))  # fmt: skip
-        session = JudgeSession.of(
-            Path(option("--target-config")), option("--target-url"), option("--pdex-version")
-        )
-        return cls(session, option("--scenario-tags"), option("--payer-report-dir"),
-                   option("--scenario-events"))  # fmt: skip
+        session = _session(option)
+        if waivers := option("--waivers"):
+            session.waivers = read_waivers(Path(waivers))
+        if answers := option("--attestations"):
+            session.answers = read_attestations(Path(answers))
+        found = cls(session, option("--scenario-tags"), option("--payer-report-dir"),
+                    option("--scenario-events"))  # fmt: skip
+        if folder := option("--resume-from"):
+            found.judged_before = session.go_on(Path(folder))
+        found.tells_exchanges = option("--tell-exchanges")
+        return found
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_bdd_apply_tag(self, tag: str, function: Any) -> bool | None:
@@ -64,11 +68,17 @@ class Judging:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         wanted = tag_expression(self.wanted)
-        kept = [item for item in items if wanted(scenario_tags(item))]
+        kept = [item for item in items if wanted(scenario_tags(item))
+                and self._id(item) not in self.judged_before]  # fmt: skip
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
         self.session.planned = len(kept)
         self._tell(event="planned", scenarios=len(kept))
+
+    def _id(self, item: pytest.Item) -> str:
+        """The id of the scenario behind a test item."""
+        scenario = getattr(getattr(item, "function", None), "__scenario__", None)
+        return scenario_id(scenario.feature, scenario, _example(item))[1] if scenario else ""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -83,9 +93,17 @@ class Judging:
         result = self.session.judge(
             *scenario, _example(item), scenario_tags(item), error, evidence, call.duration
         )
+        if self.tells_exchanges:
+            self._tell_exchanges()
         self._tell(event="scenario", name=result.name, verdict=result.verdict)
         _adjust(report, result.verdict, result.message)
         return report
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Keep for the report that not everything was judged."""
+        judged, planned = len(self.session.results), self.session.planned + len(self.judged_before)
+        self.session.notes.append(f"The run was interrupted: {judged} of {planned} scenarios were "
+                                  "judged. --resume goes on with the others.")  # fmt: skip
 
     def pytest_sessionfinish(self) -> None:
         for problem in self.session.run.clean_up():
@@ -97,11 +115,34 @@ class Judging:
         if report.failed and self.tells:
             sys.stderr.write(f"{report.longreprtext}\n")
 
+    def _tell_exchanges(self) -> None:
+        """An event for each exchange of a scenario, without members and secrets.
+
+        Told once the scenario is over: while it runs, pytest keeps what is written to itself.
+        """
+        made, masker = self.session.run.recorder.exchanges, self.session.masker
+        for ident, exchange in made[self._told :]:
+            self._tell(event="exchange", id=ident, method=exchange.method, status=exchange.status,
+                       url=masker.text(exchange.url))  # fmt: skip
+        self._told = len(made)
+
     def _tell(self, **event: Any) -> None:
         if self.tells:
             assert sys.__stdout__ is not None
             sys.__stdout__.write(json.dumps(event) + "\n")
             sys.__stdout__.flush()
+
+
+def _session(option: Callable[[str], Any]) -> JudgeSession:
+    if option("--judge-requester"):
+        return JudgeSession.of_requester(
+            version=option("--pdex-version"), trigger=option("--trigger"),
+            wait_s=option("--await-calls"), port=option("--played-port"),
+            jwks_url=option("--requester-jwks-url"),
+        )  # fmt: skip
+    return JudgeSession.of(
+        Path(option("--target-config")), option("--target-url"), option("--pdex-version")
+    )
 
 
 def scenario_tags(item: pytest.Item) -> list[str]:

@@ -37,6 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--played-port", type=int, default=0, help="where the played payer answers")
     group.addoption("--requester-jwks-url", default="", help="where a requester publishes keys")
     group.addoption("--payer-report-dir", help="where results.json and exchange.har are written")
+    group.addoption("--waivers", default="", help="TOML: requirements known to be violated")
+    group.addoption("--attestations", default="", help="TOML: answers to what no wire can show")
+    group.addoption("--resume-from", default="", help="the report folder of a run to go on with")
+    group.addoption("--tell-exchanges", action="store_true", help="an event for each exchange")
     group.addoption("--scenario-tags", default="", help="an expression over scenario tags")
     group.addoption("--scenario-events", action="store_true", help="a JSON line for each verdict")
 

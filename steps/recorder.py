@@ -13,12 +13,14 @@ class Recorder:
     """The exchanges of a run in order, each with an id such as e0012."""
 
     exchanges: list[tuple[str, Exchange]] = field(default_factory=list)
+    earlier: int = 0
+    """How many an interrupted run before this one recorded: numbers go on from there."""
     _ids: dict[int, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, exchange: Exchange) -> None:
         with self._lock:
-            ident = f"e{len(self.exchanges) + 1:04d}"
+            ident = f"e{self.earlier + len(self.exchanges) + 1:04d}"
             self.exchanges.append((ident, exchange))
             self._ids[id(exchange)] = ident
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError, TargetError
 from ..reference.fhir.pdex import NEWEST
 from ..reference.settings import Settings, TargetSettings, read_settings
+from ..reports.attestations import Attestation, attested
 from ..reports.catalogue import NORMATIVE, catalogue, conflict_of, requirement
-from ..reports.har import write_har
+from ..reports.har import read_entries, write_har
 from ..reports.masking import Masker
 from ..reports.results import Results, ScenarioResult, requirement_results
-from ..reports.writing import write_results
+from ..reports.waivers import Waiver, waived
+from ..reports.writing import read_results, write_results
 from .recorder import Recorder
 from .requester.run import RequesterRun
 from .run import TargetRun
@@ -36,6 +39,27 @@ class JudgeSession:
     planned: int = 0
     started: float = field(default_factory=time.monotonic)
     role: str = RESPONDING
+    waivers: tuple[Waiver, ...] = ()
+    answers: Mapping[str, Attestation] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What the report tells of the run itself."""
+    _earlier: list[dict[str, Any]] = field(default_factory=list)
+
+    def go_on(self, folder: Path) -> set[str]:
+        """Take over what an interrupted run wrote; the ids of the scenarios that it judged.
+
+        What the harness broke on is judged anew. Raises SettingsError without such a run.
+        """
+        try:
+            before = read_results(folder)
+        except ValueError as error:
+            raise SettingsError(f"There is no run to go on with in {folder}.") from error
+        if (before.role, before.target) != (self.role, self.run.name):
+            raise SettingsError(f"The run in {folder} is of another payer.")
+        self.results = [s for s in before.scenarios if s.verdict != "error"]
+        self._earlier = read_entries(folder / before.evidence)
+        self.run.recorder.earlier = len(self._earlier)
+        return {s.id for s in self.results}
 
     @classmethod
     def of_requester(
@@ -72,8 +96,7 @@ class JudgeSession:
         duration_s: float,
     ) -> ScenarioResult:
         """The result of one scenario, kept and returned."""
-        name = _named(scenario.name, example)
-        stem = Path(feature.filename).stem
+        name, ident = scenario_id(feature, scenario, example)
         requirements = tuple(tag for tag in tags if requirement(tag))
         verdict, message = self._verdict(error, requirements, tags)
         check = error if isinstance(error, CheckFailed) else CheckFailed("")
@@ -81,7 +104,7 @@ class JudgeSession:
         if requirements and not any(version in _versions(r) for r in requirements):
             verdict, message = "omit", f"It is no requirement of PDex {version}."
         result = ScenarioResult(
-            id=f"{stem}/{_slug(name)}",
+            id=ident,
             feature=feature.name,
             name=name,
             tags=tuple(tags),
@@ -98,7 +121,11 @@ class JudgeSession:
         return result
 
     def summary(self) -> Results:
-        """The results so far."""
+        """The results so far, with what people said of the rest, and with waivers applied."""
+        found = attested(self._results(), self.answers)
+        return waived(found, self.waivers, datetime.now(UTC).date())
+
+    def _results(self) -> Results:
         settings = self.run.settings
         return Results(
             role=self.role,
@@ -110,14 +137,20 @@ class JudgeSession:
                 catalogue(), self.results, settings.target.pdex_version
             ),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            notes=tuple(self.notes),
         )
 
     def write(self, folder: Path) -> None:
         """Write results.json and every report form, with the exchanges, all masked."""
-        masker = Masker.of(self._members())
+        masker = self.masker
         folder.mkdir(parents=True, exist_ok=True)
-        write_har(folder / "exchange.har", self.run.recorder.exchanges, masker)
+        write_har(folder / "exchange.har", self.run.recorder.exchanges, masker, self._earlier)
         write_results(folder, self.summary(), masker)
+
+    @cached_property
+    def masker(self) -> Masker:
+        """What takes members and secrets out of every text that leaves the run."""
+        return Masker.of(self._members())
 
     def _members(self) -> Any:
         try:
@@ -144,6 +177,12 @@ class JudgeSession:
         if isinstance(error, CannotTell | TargetError):
             return "skip", str(error)
         return "error", f"The harness failed: {type(error).__name__}."
+
+
+def scenario_id(feature: Any, scenario: Any, example: dict[str, str]) -> tuple[str, str]:
+    """The name of a scenario with its example in it, and the id that stays from run to run."""
+    name = _named(scenario.name, example)
+    return name, f"{Path(feature.filename).stem}/{_slug(name)}"
 
 
 def _versions(ident: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from payer_exchange.cli.verify import VerifyOptions, pytest_arguments, pytest_environment
+from payer_exchange.cli.scenario_run import VerifyOptions, pytest_arguments, pytest_environment
 from payer_exchange.reports.results import Results
 from payer_exchange.reports.writing import read_results
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder

@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 
 import pytest
-from payer_exchange.cli.verify import (
-    OWN_TRIGGER,
+from payer_exchange.cli.scenario_run import (
     REQUESTING,
     VerifyOptions,
     pytest_arguments,
     pytest_environment,
 )
+from payer_exchange.cli.verify import OWN_TRIGGER
 from payer_exchange.reports.results import Results
 from payer_exchange.reports.writing import read_results
 from payer_exchange.simulators.requesting_defects import REQUESTING_DEFECTS, RequestingDefect

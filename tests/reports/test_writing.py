@@ -7,7 +7,8 @@ from payer_exchange.reports.har import write_har
 from payer_exchange.reports.masking import Masker
 from payer_exchange.reports.writing import read_results, write_results
 
-FORMS = {"results.json", "results.xml", "summary.md", "report.html"}
+FORMS = {"results.json", "results.xml", "summary.md", "report.html", "badge.svg",
+         "test-report.json"}  # fmt: skip
 MEMBERS = {
     "members": [
         {
