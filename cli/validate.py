@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..reference.validation.coverage import NEVER, SEEN, UNDECIDED
 from ..reference.validation.delivery import Judged, validate_files
 from ..reference.validation.findings import as_json
 from ..reference.validation.packages import SHIPPED, read_package
@@ -55,6 +56,13 @@ def _report(judged: Judged) -> dict[str, object]:
         "resources_with_errors": judged.failed,
         "packages": judged.packages,
         "findings": [as_json(group) for group in judged.tally.sorted()],
+        "must_support": {
+            profile: {
+                "resources": support.resources,
+                **{state: support.named(state) for state in (SEEN, NEVER, UNDECIDED)},
+            }
+            for profile, support in sorted(judged.coverage.items())
+        },
     }
 
 
@@ -64,8 +72,21 @@ def _told(judged: Judged) -> str:
         found = group.finding
         lines.append(f"{found.severity:12}{found.id}  {group.count} times, first {group.places[0]}")
         lines.append(f"            {found.sentence} ({found.rule}, {found.profile or 'base'})")
+    lines += _coverage_told(judged)
     lines.append(f"{judged.resources} resources, {judged.failed} with errors.")
     return "\n".join(lines)
+
+
+def _coverage_told(judged: Judged) -> list[str]:
+    lines = []
+    for profile, support in sorted(judged.coverage.items()):
+        never = support.named(NEVER)
+        lines.append(
+            f"must-support {len(support.named(SEEN))} of {len(support.elements)} elements seen in"
+            f" {support.resources} resources of {profile}"
+        )
+        lines += [f"            never seen: {', '.join(never)}"] if never else []
+    return lines
 
 
 @click.group()

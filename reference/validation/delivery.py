@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import PayerExchangeError
+from .coverage import Support
 from .findings import Group, Tally
 from .reading import NotReadable
 from .references import Point, Points, References
@@ -50,6 +51,7 @@ class Judged:
     failed: int = 0
     tally: Tally = field(default_factory=Tally)
     packages: dict[str, str] = field(default_factory=dict)
+    coverage: dict[str, Support] = field(default_factory=dict)
 
 
 def files(paths: list[Path]) -> list[Path]:
@@ -79,6 +81,8 @@ def validate_files(
         judged.failed += result.failed
         judged.tally.merge(result.groups)
         references.add(result.held, result.points)
+        for profile, support in result.coverage.items():
+            judged.coverage.setdefault(profile, Support()).merge(support)
     # One resource alone is no delivery: what it points at is elsewhere.
     for finding, place, count in references.dangling() if judged.resources > 1 else ():
         judged.tally.add(finding, place, count)
@@ -95,6 +99,7 @@ class Result:
     groups: list[Group]
     held: list[str]
     points: list[Point]
+    coverage: dict[str, Support]
 
 
 def _spread(work: Callable[[Part], Result], parts: list[Part], workers: int) -> Iterator[Result]:
@@ -119,6 +124,7 @@ def validate_part(part: Part, *, profiles: list[str], packages: tuple[Path, ...]
     """Validate one part: how many resources, how many with errors, and the findings."""
     validator = _validator(packages)
     tally, points, resources, failed = Tally(), Points(), 0, 0
+    coverage = validator.coverage()
     for place, body in _bodies(part):
         at = f"{part.path.name}{place}"
         judgement = _judged(validator, body, profiles)
@@ -127,8 +133,10 @@ def validate_part(part: Part, *, profiles: list[str], packages: tuple[Path, ...]
         for one in judgement.findings:
             tally.add(one, at)
         points.add(judgement.names, judgement.points, at)
+        for resource, profile in judgement.met:
+            coverage.see(resource, profile)
     groups = list(tally.groups.values())
-    return Result(resources, failed, groups, points.held, points.points())
+    return Result(resources, failed, groups, points.held, points.points(), coverage.profiles)
 
 
 def _judged(validator: Validator, body: bytes | NotReadable, profiles: list[str]) -> Judgement:

@@ -117,15 +117,14 @@ class Engine:
 
     def _against(self, resource: Row, canonical: str, at: str, run: Run) -> list[Found] | None:
         """What is found by a claim: of a claim without a version, by the version met best."""
-        best: list[Found] | None = None
-        for check, _, _ in self._claim(canonical):
+        tried: list[tuple[list[Found], str]] = []
+        for check, name, _ in self._claim(canonical):
             aside = run.aside()
             check(resource, at, aside)
-            if best is None or errors(aside.found) < errors(best):
-                best = aside.found
-            if not errors(best):
-                return best
-        return best
+            tried.append((aside.found, name))
+            if not errors(aside.found):
+                break
+        return run.met(resource, min(tried, key=lambda one: errors(one[0]))) if tried else None
 
     def _says_all(self, canonical: str, kind: str) -> bool:
         claim = self._claim(canonical)

@@ -124,7 +124,7 @@ class Discriminators:
                 node = {}
             else:
                 node = self._engine.child(node, step, package)
-                walks.append(_children(step))
+                walks.append(children(step))
 
         def walk(value: Any, run: Run) -> list[Any]:
             values = [value]
@@ -174,7 +174,8 @@ def _any(answers: Iterable[bool | None]) -> bool | None:
     return None if unknown else False
 
 
-def _children(name: str) -> Callable[[list[Any], Run], list[Any]]:
+def children(name: str) -> Callable[[list[Any], Run], list[Any]]:
+    """All values of an element of some objects, of whatever type a choice has."""
     long = len(name)
 
     def walk(values: list[Any], _run: Run) -> list[Any]:

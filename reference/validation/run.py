@@ -16,13 +16,15 @@ Check = Callable[[Any, str, "Run"], None]
 class Around:
     """What all runs of one validation share: the outermost resource, and what lies around it."""
 
-    __slots__ = ("_names", "outside", "points", "root")
+    __slots__ = ("_names", "met", "outside", "points", "root")
 
     def __init__(self, root: Row, outside: Resolver) -> None:
         self.root = root
         self.outside = outside
         # What references name that is neither contained nor near by, each with its first place.
         self.points: dict[str, str] = {}
+        # By which profiles resources were judged: those that they claim, each with its version.
+        self.met: dict[tuple[int, str], Row] = {}
         self._names: dict[str, Row] | None = None
 
     def near(self, reference: str) -> Row | None:
@@ -60,6 +62,11 @@ class Run:
         made = Run(resource, self.around, self.holder if own else resource)
         made.found = self.found
         return made
+
+    def met(self, resource: Row, by: tuple[list[Found], str]) -> list[Found]:
+        """What is found by the version of a profile that a resource is held to; it is noted."""
+        self.around.met[id(resource), by[1]] = resource
+        return by[0]
 
     def failed(self) -> bool:
         """Whether an error was found."""

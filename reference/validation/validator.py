@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from .coverage import Coverage
 from .engine import Engine
 from .findings import SEVERITIES, Finding
 from .reading import NotReadable, read_strict
@@ -16,11 +17,15 @@ _CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 @dataclass(frozen=True)
 class Judgement:
-    """One resource's findings, what it points at elsewhere and where, and what it is called."""
+    """One resource's findings, what it points at elsewhere and where, and what it is called.
+
+    `met` has the resources that were judged by a profile, each with that profile|version.
+    """
 
     findings: list[Finding]
     points: dict[str, str]
     names: list[str]
+    met: list[tuple[dict[str, Any], str]] = field(default_factory=list)
 
 
 def unreadable(error: NotReadable) -> Judgement:
@@ -54,9 +59,7 @@ class Validator:
             resource = read_strict(body)
         except NotReadable as error:
             return unreadable(error)
-        around = Around(resource, resolve)
-        found = self._validate(resource, profiles, around)
-        return Judgement(found, around.points, list(names(resource)))
+        return self.examine(resource, profiles, resolve)
 
     def validate(
         self,
@@ -69,7 +72,23 @@ class Validator:
         A claim without a version is met when one version here is met; findings are then those
         of the version that is met best. `resolve` finds what else the delivery holds.
         """
-        return self._validate(resource, profiles, Around(resource, resolve))
+        return self.examine(resource, profiles, resolve).findings
+
+    def examine(
+        self,
+        resource: dict[str, Any],
+        profiles: list[str] | None = None,
+        resolve: Resolver = _nowhere,
+    ) -> Judgement:
+        """The findings of a resource, and what a delivery needs to know of it."""
+        around = Around(resource, resolve)
+        found = self._validate(resource, profiles, around)
+        met = [(one, profile) for (_, profile), one in around.met.items()]
+        return Judgement(found, around.points, list(names(resource)), met)
+
+    def coverage(self) -> Coverage:
+        """A coverage of must-support elements with nothing seen yet."""
+        return Coverage(self._engine)
 
     def _validate(
         self, resource: dict[str, Any], profiles: list[str] | None, around: Around
