@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -60,6 +61,29 @@ def _judge(arguments: list[str], environment: dict[str, str]) -> None:
         status = pytest.main(arguments)
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         sys.stderr.write(told.getvalue())
+
+
+class _Breaks(Protocol):
+    @property
+    def violates(self) -> tuple[str, ...]: ...
+
+
+B = TypeVar("B", bound=_Breaks)
+
+
+def cover(defects: Iterable[B]) -> list[B]:
+    """As few of the defects as it takes to break each requirement that one of them breaks.
+
+    Each time the one that breaks most of what is left, the first of its equals.
+    """
+    left = list(defects)
+    unbroken = {ident for defect in left for ident in defect.violates}
+    chosen = []
+    while unbroken:
+        best = max(left, key=lambda defect: len(unbroken.intersection(defect.violates)))
+        chosen.append(best)
+        unbroken -= set(best.violates)
+    return chosen
 
 
 def judge_kill(defect: str, violates: Iterable[str], also: Iterable[str], results: Results) -> Kill:
