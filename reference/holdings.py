@@ -25,7 +25,6 @@ from .responding import RespondingPayer
 from .store.facts import stored_line
 from .store.repository import Key, Selection, Stored
 
-US_CORE_ORGANIZATION = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-organization"
 _BATCH = 2000
 _NDJSON_SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 
@@ -192,31 +191,9 @@ def _put_own_organization(payer: RespondingPayer, filled: Filled) -> None:
     """The payer's own Organization, which Provenance names; made unless it was loaded."""
     identity = payer.settings.identity
     if payer.repository.get("Organization", identity.organization_id) is None:
-        body = json.write(organization(identity))
+        body = json.write(identity.organization())
         payer.repository.put_many([stored_line(body, now=payer.clock.now())])
         filled.resources["Organization"] += 1
-
-
-def organization(identity: PayerIdentity) -> dict[str, Any]:
-    """The Organization resource of a payer."""
-    return {
-        "resourceType": "Organization",
-        "id": identity.organization_id,
-        "meta": {"profile": [US_CORE_ORGANIZATION]},
-        "identifier": [{"system": identity.system, "value": identity.value}],
-        "active": True,
-        "type": [
-            {
-                "coding": [
-                    {
-                        "system": "http://terminology.hl7.org/CodeSystem/organization-type",
-                        "code": "pay",
-                    }
-                ]
-            }
-        ],
-        "name": identity.name,
-    }
 
 
 def _assign_binaries(payer: RespondingPayer) -> None:

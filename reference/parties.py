@@ -8,6 +8,9 @@ from typing import Any
 
 from .fhir.references import split_reference
 
+_US_CORE_ORGANIZATION = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-organization"
+_ORGANIZATION_TYPE = "http://terminology.hl7.org/CodeSystem/organization-type"
+
 
 @dataclass(frozen=True, slots=True)
 class PayerIdentity:
@@ -24,6 +27,18 @@ class PayerIdentity:
         if self.name:
             found["display"] = self.name
         return found
+
+    def organization(self) -> dict[str, Any]:
+        """The Organization resource of this payer."""
+        return {
+            "resourceType": "Organization",
+            "id": self.organization_id,
+            "meta": {"profile": [_US_CORE_ORGANIZATION]},
+            "identifier": [{"system": self.system, "value": self.value}],
+            "active": True,
+            "type": [{"coding": [{"system": _ORGANIZATION_TYPE, "code": "pay"}]}],
+            "name": self.name,
+        }
 
     def is_meant_by(self, reference: Any) -> bool:
         """Whether a Reference names this payer, by identifier or by its Organization's id."""

@@ -16,7 +16,6 @@ from sqlalchemy import Engine
 from ..clock import Clock, SystemClock
 from ..errors import BadRequest
 from ..fhir import json
-from ..holdings import organization
 from ..http import Exchange
 from ..intake.archive import archived_bytes, document_id
 from ..intake.staging import Retrieved
@@ -322,4 +321,4 @@ class RequestingPayer:
 
     def _keep_organization(self, identity: PayerIdentity) -> None:
         if self.repository.get("Organization", identity.organization_id) is None:
-            self.keep_local([json.write(organization(identity))])
+            self.keep_local([json.write(identity.organization())])
