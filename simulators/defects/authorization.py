@@ -88,7 +88,7 @@ def any_subject(simulator: RespondingSimulator) -> None:
 _accepts("R09-client", "Another client id beside the assertion is accepted",
          "client-id-differs", requirements=("smart-jwt-12",))  # fmt: skip
 _accepts("R05-kid", "The key id is not looked at", "kid", "kid-missing",
-         requirements=("smart-jwt-06",), also=_ASSERTION)  # fmt: skip
+         requirements=("smart-jwt-06",), also=(*_ASSERTION, "smart-reg-09"))  # fmt: skip
 _accepts("R05-jku", "A foreign key URL is accepted", "jku", requirements=("smart-jwt-04",))
 _accepts("R05-crit", "An unknown critical header is accepted", "crit",
          requirements=("smart-jwt-18",), also=_ASSERTION)  # fmt: skip

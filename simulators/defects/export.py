@@ -56,8 +56,21 @@ def token_as_text(manifest: dict[str, Any]) -> None:
     manifest["requiresAccessToken"] = "true"
 
 
-@_manifest("R80-relative", "Files are told as paths", "bulk-man-06", "bulk-man-05",
-           also=("atr-response-rules", "bulk-out-01", "bulk-man-20", "pdex-184"))  # fmt: skip
+@_manifest(
+    "R80-relative",
+    "Files are told as paths",
+    "bulk-man-06",
+    "bulk-man-05",
+    also=(
+        "bulk-out-11",
+        "http-05",
+        "http-07",
+        "atr-response-rules",
+        "bulk-out-01",
+        "bulk-man-20",
+        "pdex-184",
+    ),
+)
 def relative_urls(manifest: dict[str, Any]) -> None:
     for entry in manifest["output"]:
         entry["url"] = "/" + entry["url"].split("/", 3)[3]
@@ -124,10 +137,29 @@ def answer_waiting_once(simulator: RespondingSimulator) -> None:
     simulator.after.insert(0, ("status", change))
 
 
-@defect("R84", "A kick-off is answered 200 with the data", "bulk-kickoff-11", "bulk-kickoff-04",
-        "bulk-kickoff-01", "bulk-kickoff-06", "pdex-215", "pdex-216",
-        "bulk-kickoff-02", "bulk-kickoff-10", "bulk-param-01",
-        also=("bulk-del-01", "pdex-139"))  # fmt: skip
+@defect(
+    "R84",
+    "A kick-off is answered 200 with the data",
+    "bulk-kickoff-11",
+    "bulk-kickoff-04",
+    "bulk-kickoff-01",
+    "bulk-kickoff-06",
+    "pdex-215",
+    "pdex-216",
+    "bulk-kickoff-02",
+    "bulk-kickoff-10",
+    "bulk-param-01",
+    also=(
+        "bulk-kickoff-03",
+        "bulk-kickoff-13",
+        "bulk-param-12",
+        "bulk-status-06",
+        "cap-04",
+        "pdex-180a",
+        "bulk-del-01",
+        "pdex-139",
+    ),
+)
 def synchronous_kick_off(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         if response.status_code == 202:
@@ -236,8 +268,22 @@ def _asked(ident: str, words: str, *requirements: str, also: tuple[str, ...] = (
     return register
 
 
-@_asked("R68", "Without types only some are exported", "bulk-param-05", "pdex-179", "pdex-139",
-        also=DELIVERED)  # fmt: skip
+@_asked(
+    "R68",
+    "Without types only some are exported",
+    "bulk-param-05",
+    "pdex-179",
+    "pdex-139",
+    also=(
+        *DELIVERED,
+        "bulk-man-15",
+        "bulk-man-16",
+        "bulk-man-17",
+        "cap-04",
+        "hrex-prov-1",
+        "hrex-prov-2",
+    ),
+)
 def default_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if "_type" in dict(pairs):
         return pairs
@@ -249,7 +295,17 @@ def ignores_types(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, v) for n, v in pairs if n != "_type"]
 
 
-@_asked("R71", "Since is ignored", "bulk-param-02", "bulk-param-03")
+@_asked(
+    "R71",
+    "Since is ignored",
+    "bulk-param-02",
+    "bulk-param-03",
+    also=(
+        "bulk-man-15",
+        "bulk-man-16",
+        "bulk-man-17",
+    ),
+)
 def ignores_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, v) for n, v in pairs if n != "_since"]
 
@@ -262,7 +318,7 @@ def raises_since(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @_asked("R68-last", "Of several types sent one by one the last counts", "bulk-kickoff-16",
-        also=("atr-export-patient-ignore", "bulk-status-13"))  # fmt: skip
+        also=("bulk-param-18", "atr-export-patient-ignore", "bulk-status-13"))  # fmt: skip
 def last_type_only(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(dict(pairs).items())
 
@@ -278,7 +334,13 @@ def errors_not_told(manifest: dict[str, Any]) -> None:
     manifest["error"] = []
 
 
-@defect("STA-2", "A finished export is answered once", "bulk-status-19", "bulk-status-01")
+@defect(
+    "STA-2",
+    "A finished export is answered once",
+    "bulk-status-19",
+    "bulk-status-01",
+    also=("bulk-status-06",),
+)
 def answered_once(simulator: RespondingSimulator) -> None:
     answered: set[str] = set()
 
@@ -336,16 +398,34 @@ def files_as_json(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-array", "Files hold a JSON array", "bulk-out-03",
-        also=(*DELIVERED, *BULK_TOLD, "bulk-man-11", "bulk-man-12",
+        also=("hrex-prov-1", "hrex-prov-2", *DELIVERED, *BULK_TOLD, "bulk-man-11", "bulk-man-12",
               "bulk-man-14"))  # fmt: skip
 def files_as_array(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
 
 
-@defect("R85-mixed", "A file holds a resource of another type", "bulk-man-07",
-        also=("bulk-kickoff-16", "pdex-98", "bulk-man-09", "ref-01", "bulk-param-04", "scope-16",
-              "pdex-217", "bulk-group-02", "pdex-139", "atr-response-rules",
-              "pdex-out-group-ndjson"))  # fmt: skip
+@defect(
+    "R85-mixed",
+    "A file holds a resource of another type",
+    "bulk-man-07",
+    also=(
+        "bulk-man-15",
+        "bulk-man-16",
+        "bulk-man-17",
+        "pdex-cap-meta-profile",
+        "bulk-kickoff-16",
+        "pdex-98",
+        "bulk-man-09",
+        "ref-01",
+        "bulk-param-04",
+        "scope-16",
+        "pdex-217",
+        "bulk-group-02",
+        "pdex-139",
+        "atr-response-rules",
+        "pdex-out-group-ndjson",
+    ),
+)
 def mixed_file(simulator: RespondingSimulator) -> None:
     other = b'{"resourceType":"Basic","id":"stray"}'
     change_lines(simulator, lambda lines: [*lines, other])

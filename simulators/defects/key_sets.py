@@ -40,7 +40,15 @@ def as_web_page(simulator: RespondingSimulator) -> None:
     _fetching(simulator, lambda _: fetch)
 
 
-@defect("KS-unknown", "A key set with a key of an unknown type is thrown away", "jwk-01")
+@defect(
+    "KS-unknown",
+    "A key set with a key of an unknown type is thrown away",
+    "jwk-01",
+    also=(
+        "smart-jwt-04",
+        "smart-reg-09",
+    ),
+)
 def known_types_only(simulator: RespondingSimulator) -> None:
     def strict(good: Fetch) -> Fetch:
         def fetch(url: str) -> PublishedKeys:
@@ -53,7 +61,12 @@ def known_types_only(simulator: RespondingSimulator) -> None:
     _fetching(simulator, strict)
 
 
-@defect("KS-hour", "A key set is kept for an hour, whatever its client allows", "smart-reg-09")
+@defect(
+    "KS-hour",
+    "A key set is kept for an hour, whatever its client allows",
+    "smart-reg-09",
+    also=("smart-jwt-04",),
+)
 def for_an_hour(simulator: RespondingSimulator) -> None:
     _fetching(simulator, lambda good: lambda url: replace(good(url), lifetime_s=_HOUR_S))
 

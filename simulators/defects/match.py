@@ -31,7 +31,7 @@ def _card_values(coverage: Mapping[str, Any]) -> set[str]:
 
 
 @defect("R23", "No match is answered 200 without a member", "hrex-mm-9", "hrex-mm-12",
-        also=("hrex-mm-10", "oo-01", "pdex-single-badbundle-422"))  # fmt: skip
+        also=("hrex-mm-7", "hrex-mm-10", "oo-01", "pdex-single-badbundle-422"))  # fmt: skip
 def no_match_is_empty(simulator: RespondingSimulator) -> None:
     _on_code(simulator, "not-found", 200, {"resourceType": "Parameters", "parameter": []})
 
@@ -66,7 +66,7 @@ def refusal_without_outcome(simulator: RespondingSimulator) -> None:
 
 
 @defect("R26", "Demographics match though the card is wrong", "hrex-mm-9",
-        also=("hrex-mm-12", "pdex-153", "pdex-154b"))  # fmt: skip
+        also=("hrex-mm-7", "hrex-mm-12", "pdex-153", "pdex-154b"))  # fmt: skip
 def demographics_alone(simulator: RespondingSimulator) -> None:
     def change(request: Any, decision: Decision) -> Decision:
         if decision.outcome is not Outcome.NONE:
@@ -198,10 +198,29 @@ def dangling_identifier(simulator: RespondingSimulator) -> None:
     )  # fmt: skip
 
 
-@defect("R41", "The MemberId leads to another member", "hrex-prof-memberid-rest", "hrex-mm-8",
-        also=(*DELIVERED, "pdex-202", "ev-01", *EVERYTHING, "oo-03", "pdex-01", "pdex-211",
-              "pdex-212",
-              "pdex-214", "pdex-99", "search-01"))  # fmt: skip
+@defect(
+    "R41",
+    "The MemberId leads to another member",
+    "hrex-prof-memberid-rest",
+    "hrex-mm-8",
+    also=(
+        "bulk-man-15",
+        "bulk-man-16",
+        "bulk-man-17",
+        "ev-07",
+        *DELIVERED,
+        "pdex-202",
+        "ev-01",
+        *EVERYTHING,
+        "oo-03",
+        "pdex-01",
+        "pdex-211",
+        "pdex-212",
+        "pdex-214",
+        "pdex-99",
+        "search-01",
+    ),
+)
 def foreign_member_id(simulator: RespondingSimulator) -> None:
     """Everybody is answered with the first member, whom the client then really reaches."""
 
@@ -245,7 +264,7 @@ def own_issue_codes(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "member_match", change)
 
 
-@defect("R23-none", "Nobody is ever matched", "pdex-197", "pdex-199")
+@defect("R23-none", "Nobody is ever matched", "pdex-197", "pdex-199", also=("hrex-mm-7",))
 def matches_nobody(simulator: RespondingSimulator) -> None:
     def member_match(_grant: Any, _body: Any) -> dict[str, Any]:
         raise BadRequest("No member fits.", status=422, code="not-found")
