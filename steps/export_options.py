@@ -107,6 +107,22 @@ def with_encoding(seen: Seen, offered: str) -> None:
     ))  # fmt: skip
 
 
+@when(parsers.parse('a file is asked for that may be "{accept}"'))
+def file_as(seen: Seen, accept: str) -> None:
+    if not seen.files():
+        raise CannotTell("The export has no file.")
+    token = seen.run.token("data", seen.run.member_id("unique"))
+    seen.look_at(seen.run.target.get(seen.files()[0].url, token, accept=accept))
+
+
+@then("it is the file that was delivered")
+def same_file(seen: Seen) -> None:
+    answers.has_status(seen.exchange, [200])
+    if seen.exchange.body.splitlines() != list(seen.files()[0].lines):
+        raise CheckFailed("Another file is sent for another Accept header.", "the same lines",
+                          f"{len(seen.exchange.body)} other bytes", "body")  # fmt: skip
+
+
 @when("the first 100 bytes of a file are asked for")
 def first_bytes(seen: Seen) -> None:
     if not seen.files():

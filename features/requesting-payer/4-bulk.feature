@@ -127,12 +127,12 @@ Feature: Bulk exchange by a requesting payer
       | error-file      |
       | bulk-error-file |
 
-  @pdex-173
+  @pdex-173 @pdex-175
   Scenario: A later export asks for what is new
     Given the exchange "bulk-update"
     Then the second export asks for what is new since the first
 
-  @pdex-166
+  @pdex-166 @pdex-174
   Scenario: An export is of the whole record, or of what is new
     Given the exchange "bulk-update"
     Then each export asks for the whole record, or for what is new

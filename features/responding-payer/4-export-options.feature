@@ -139,6 +139,17 @@ Feature: Export options
       | gzip     |
       | identity |
 
+  @bulk-out-12
+  Scenario Outline: A file is NDJSON whatever is accepted (<accept>)
+    Given the export of the request "unique"
+    When a file is asked for that may be "<accept>"
+    Then it is the file that was delivered
+
+    Examples:
+      | accept                  |
+      | application/fhir+ndjson |
+      | */*                     |
+
   @bulk-out-15 @bulk-out-16
   Scenario: Attachments lie at absolute addresses, behind the same token
     Given the export of the request "unstructured-documents"

@@ -339,3 +339,13 @@ def whole_as_part(simulator: RespondingSimulator) -> None:
         return response
 
     change_answer(simulator, "file", change)
+
+
+@defect("OP-accept", "A file is not sent to who accepts anything", "bulk-out-12")
+def not_for_anybody(simulator: RespondingSimulator) -> None:
+    def change(request: Request, response: Response) -> Response:
+        if request.headers.get("Accept") == "*/*":
+            response.status_code = 406
+        return response
+
+    change_answer(simulator, "file", change)

@@ -160,11 +160,11 @@ _parameters("Q84", "The type of an export is given as plain text",
                 "name": "exportType", "valueString": found["exportType"]["valueCanonical"]}),
             "atr-export-params")  # fmt: skip
 _parameters("Q86", "A later export asks for everything", lambda found: found.pop("_since", None),
-            "pdex-173", also=("bulk-man-18",))  # fmt: skip
+            "pdex-173", "pdex-175", also=("bulk-man-18",))  # fmt: skip
 _parameters("Q87", "The first export asks for what changed in five years",
             lambda found: found.setdefault(
                 "_since", {"name": "_since", "valueInstant": "2021-11-23T00:00:00Z"}),
-            "pdex-166", "pdex-typefilter-dos")  # fmt: skip
+            "pdex-166", "pdex-174", "pdex-typefilter-dos")  # fmt: skip
 
 
 def _filter(text: str) -> Callable[[dict[str, dict[str, Any]]], Any]:
