@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..load.figures import LoadResults
-from ..load.running import SCENARIOS, SUMMARY, LoadRequest, NothingMeasured, run_load
+from ..load.running import SUMMARY, LoadRequest, NothingMeasured, run_load
 from ..reference.errors import PayerExchangeError
 from ..reference.settings import FILE_NAME, find_settings
 from ..simulators.assembly import ResponderOptions, start_responder
@@ -39,7 +39,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("load", cls=_WithLocustOptions)
-@click.argument("scenario", type=click.Choice(list(SCENARIOS)))
+@click.argument("scenario")
 @click.argument("url", required=False, default="")
 @click.option("--config", type=_FILE, help="payer-exchange.toml of the payer that is asked.")
 @click.option("--thresholds", type=_FILE, help="A TOML file; default: those of the scenario.")
@@ -62,7 +62,8 @@ def load(
 ) -> None:
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
 
-    LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. Without URL and
+    LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. LT2 to LT12 are
+    short forms of larger runs; a .toml file is a scenario of your own. Without URL and
     --config a simulated payer is started and asked. Locust's own options follow after --, as in
     `-- --run-time 1m --users 4`. Load is only sent to this machine, for ten minutes at most.
 
@@ -126,6 +127,10 @@ def _print(results: LoadResults) -> None:
         f"{_figure(figures.resources_per_s)} resources/s, "
         f"{_figure(figures.megabytes_per_s)} MB/s downloaded."
     )
+    if figures.generator_problem:
+        click.echo(figures.generator_problem)
+    if results.knee_per_s is not None:
+        click.echo(f"The knee lies at {results.knee_per_s:.3g} starts a second.")
     for error in figures.errors:
         click.echo(f"  {error.name}: {error.message} ({error.occurrences} times)")
 

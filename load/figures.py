@@ -54,7 +54,9 @@ class Figures:
     measures: tuple[Measure, ...]
     errors: tuple[Problem, ...] = ()
     harness_errors: tuple[str, ...] = ()
-    generator_was_busy: bool = False
+    generator_problem: str = ""
+    timeline: tuple[Mapping[str, Any], ...] = ()
+    starts: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:
@@ -63,7 +65,9 @@ class Figures:
             tuple(Measure(**m) for m in told["measures"]),
             tuple(Problem(**e) for e in told["errors"]),
             tuple(told["harness_errors"]),
-            bool(told["generator_was_busy"]),
+            str(told["generator_problem"]),
+            tuple(told.get("timeline", ())),
+            told.get("starts", {}),
         )
 
     def measure(self, name: str) -> Measure | None:
@@ -88,7 +92,7 @@ class Figures:
     @property
     def journeys(self) -> tuple[int, int]:
         """How many journeys were begun and ended, and how many of them could not go on."""
-        whole = [m for m in self.timed if m.name in (JOB, "everything-job")]
+        whole = [m for m in self.timed if m.name == JOB or m.name.endswith("-job")]
         return sum(m.count for m in whole), sum(m.failures for m in whole)
 
     @property
@@ -132,7 +136,9 @@ class Figures:
                 {"name": m.name, "count": m.count, "failures": m.failures} for m in self.checks
             ],
             "errors": [asdict(e) for e in self.errors],
-            "generator_was_busy": self.generator_was_busy,
+            "generator_problem": self.generator_problem,
+            "starts": dict(self.starts),
+            "timeline": [dict(row) for row in self.timeline],
         }
 
 
@@ -162,11 +168,17 @@ class LoadResults:
     figures: Figures
     thresholds: tuple[ThresholdVerdict, ...]
     machine: Mapping[str, Any] = field(default_factory=dict)
+    knee_per_s: float | None = None
+    model: str = "closed"
 
     @property
     def exit_status(self) -> int:
-        """0 all met, 1 a threshold missed or a check failed, 3 nothing measured."""
-        if self.figures.harness_errors or not _anything(self.figures):
+        """0 all met, 1 a threshold missed or a check failed, 3 nothing measured.
+
+        3 also when the generator was the bottleneck: its figures say nothing about the target.
+        """
+        found = self.figures
+        if found.harness_errors or found.generator_problem or not _anything(self.figures):
             return 3
         missed = any(not t.met for t in self.thresholds)
         return 1 if missed or self.figures.failed_checks else 0
@@ -186,6 +198,8 @@ class LoadResults:
             "started": self.started,
             "duration_s": round(self.duration_s, 3),
             "machine": dict(self.machine),
+            "model": self.model,
+            "knee_per_s": _rounded(self.knee_per_s),
             "thresholds": [asdict(t) for t in self.thresholds],
             **self.figures.as_json(),
         }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, date
 from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urljoin
@@ -13,8 +13,10 @@ from urllib.parse import urljoin
 from ..reference.errors import ExportFailed, ManyMatches, NoMatch, PayerExchangeError
 from ..reference.fhir import json
 from ..reference.fhir.ndjson import lines_of
-from ..reference.settings import AuthSettings
+from ..reference.http import Exchange
+from ..reference.settings import TargetSettings
 from ..reference.target import AccessToken, ExportResult, Target, identifier_query
+from .bulk import BulkJourney
 from .members import ExpectedMember, TruthTable
 from .target import refuse_elsewhere
 
@@ -48,10 +50,13 @@ class Delivery:
     octets: int = 0
     resources: int = 0
     keys: set[str] = field(default_factory=set)
+    kept: list[bytes] | None = None
 
     def take(self, line: bytes) -> None:
         """Count one line, and keep its key in a sampled delivery."""
         self.resources += 1
+        if self.kept is not None:
+            self.kept.append(line)
         if self.sampled:
             self.keys.add(_key(json.read(line)))
 
@@ -59,59 +64,118 @@ class Delivery:
 class Journey:
     """The journeys of one requesting payer at one target."""
 
-    def __init__(self, target: Target, auth: AuthSettings, truth: TruthTable, meter: Meter) -> None:
-        self._target, self._auth, self._truth, self._meter = target, auth, truth, meter
+    def __init__(
+        self, target: Target, asked: TargetSettings, truth: TruthTable, meter: Meter
+    ) -> None:
+        self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
+        self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
 
-    def export(self, member: ExpectedMember, *, sampled: bool) -> None:
-        """Token, match, member-bound token, export, download and clean-up of one member."""
-        with self._whole("job") as started:
-            ident = self._match(member)
-            begun = perf_counter()
-            result = self._manifest(ident)
-            self._meter.measure("time-to-manifest", _since(begun))
-            self._meter.measure("polls", result.polls)
-            delivery = self._download(result.manifest, ident, sampled=sampled)
-            self._delete(result.status_url, ident)
-            self._meter.measure(
-                "job", _since(started), octets=delivery.octets, resources=delivery.resources
+    def today(self) -> date:
+        """The day on which Consents are made."""
+        return self.target.clock.now().astimezone(UTC).date()
+
+    def go(self, name: str, members: Sequence[ExpectedMember], *, sampled: bool) -> None:
+        """Go the journey of that name; those of one member take the first."""
+        whole = "job" if name == "export" else f"{name}-job"
+        with self._whole(whole) as started:
+            way: Callable[[Sequence[ExpectedMember], bool], Delivery] = getattr(
+                self, f"_go_{name.replace('-', '_')}"
             )
-            if sampled:
-                self._meter.check("export-is-the-truth", member.problem_with(delivery.keys))
+            found = way(members, sampled)
+            self.meter.measure(
+                whole, since(started), octets=found.octets, resources=found.resources
+            )
 
-    def everything(self, member: ExpectedMember, *, sampled: bool) -> None:
+    def _go_token(self, _: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
+        self.target.token(self._auth.match_scope)
+        return Delivery(sampled=False)
+
+    def _go_match(self, members: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
+        self._match(members[0])
+        return Delivery(sampled=False)
+
+    def _go_search(self, members: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
+        """Token, match, member-bound token, and a search of the member's claims."""
+        ident = self._match(members[0])
+        url = f"ExplanationOfBenefit?patient=Patient/{ident}"
+        found = Delivery(sampled=False)
+        found.resources = sum(1 for _ in self._entries(url, ident, "search"))
+        return found
+
+    def _go_export(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        """Token, match, member-bound token, export, download and clean-up of one member."""
+        ident = self._match(members[0])
+        token = lambda: self._token(ident)  # noqa: E731 - a way to ask for it anew
+        found = self.exported(f"Patient/{ident}/$export", token, sampled=sampled)
+        if sampled:
+            self.meter.check("export-is-the-truth", members[0].problem_with(found.keys))
+        return found
+
+    def _go_everything(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
         """Token, match, member-bound token, and every page of `$everything` of one member."""
-        with self._whole("everything-job") as started:
-            ident = self._match(member)
-            delivery = Delivery(sampled)
-            for entry in self._entries(f"Patient/{ident}/$everything", ident):
-                delivery.resources += 1
-                delivery.keys.add(_key(entry.get("resource")))
-            self._meter.measure("everything-job", _since(started), resources=delivery.resources)
-            if sampled:
-                self._meter.check("everything-is-the-truth", member.problem_with(delivery.keys))
+        ident = self._match(members[0])
+        found = Delivery(sampled)
+        for entry in self._entries(f"Patient/{ident}/$everything", ident, "everything"):
+            found.resources += 1
+            found.keys.add(_key(entry.get("resource")))
+        if sampled:
+            self.meter.check("everything-is-the-truth", members[0].problem_with(found.keys))
+        return found
+
+    def _go_bulk_match(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        return BulkJourney(self, self._truth, self._auth).match(members, sampled=sampled)[1]
+
+    def _go_bulk_export(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        bulk = BulkJourney(self, self._truth, self._auth)
+        return bulk.export(members, "davinci-data-export", sampled=sampled)
+
+    def _go_group_export(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        return BulkJourney(self, self._truth, self._auth).export(members, "export", sampled=sampled)
+
+    def exported(
+        self,
+        operation: str,
+        token: Callable[[], AccessToken],
+        body: Mapping[str, Any] | None = None,
+        *,
+        step: str = "kick-off",
+        sampled: bool,
+        kept: list[bytes] | None = None,
+    ) -> Delivery:
+        """Kick off, wait, download every file and delete the job, which goes when it fails too."""
+        begun = perf_counter()
+        location = self._kicked_off(operation, token, body, step)
+        try:
+            result = self._awaited(location, token)
+            self.meter.measure("time-to-manifest", since(begun))
+            self.meter.measure("polls", result.polls)
+            delivery = self._download(result.manifest, token, sampled=sampled, kept=kept)
+        finally:
+            self._delete(location, token)
+        return delivery
 
     @contextmanager
     def _whole(self, name: str) -> Iterator[float]:
         """The moment a journey begins; one that cannot go on is a broken measure, not a crash."""
         # Every journey is that of a client who comes anew: no token of an earlier one is kept.
-        self._target.forget_tokens()
+        self.target.forget_tokens()
         try:
             yield perf_counter()
         except PayerExchangeError as error:
-            self._meter.broken(name, str(error))
+            self.meter.broken(name, str(error))
         except _ODD_SHAPES as error:
             kind = type(error).__name__
-            self._meter.broken(name, f"An answer has not the shape that the guides say ({kind}).")
+            self.meter.broken(name, f"An answer has not the shape that the guides say ({kind}).")
 
     def _match(self, member: ExpectedMember) -> str:
-        body = self._truth.match_body(member, self._target.clock.now().astimezone(UTC).date())
-        with self._meter.step("match", 200):
-            token = self._target.token(self._auth.match_scope)
-            exchange = self._target.post("Patient/$member-match", body, token)
-            self._target.expect(exchange, 200)
-        ident = self._member_id(self._target.read_json(exchange))
+        body = self._truth.match_body(member, self.today())
+        with self.meter.step("match", 200):
+            token = self.target.token(self._auth.match_scope)
+            exchange = self.target.post("Patient/$member-match", body, token)
+            self.target.expect(exchange, 200)
+        ident = self._member_id(self.target.read_json(exchange))
         wrong = "" if ident == member.patient_id else "The match answers with another Patient."
-        self._meter.check("match-is-the-truth", wrong)
+        self.meter.check("match-is-the-truth", wrong)
         if wrong:  # nobody's record is asked for by mistake
             raise ManyMatches(wrong)
         return ident
@@ -123,57 +187,80 @@ class Journey:
             return str(reference).rstrip("/").rsplit("/", 1)[-1]
         identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
         query = identifier_query(identifier)
-        with self._meter.step("search", 200):
-            found = self._target.get(query, self._target.token(self._auth.data_scope))
-            entries = self._target.read_json(self._target.expect(found, 200)).get("entry", [])
+        with self.meter.step("search", 200):
+            found = self.target.get(query, self.target.token(self._auth.data_scope))
+            entries = self.target.read_json(self.target.expect(found, 200)).get("entry", [])
         if len(entries) != 1:
             raise NoMatch("The identifier of the match leads to no single Patient.")
         return str(entries[0]["resource"]["id"])
 
     def _token(self, ident: str) -> AccessToken:
         auth = self._auth
-        return self._target.token(auth.data_scope, member=ident, binding=auth.member_binding)
+        return self.target.token(auth.data_scope, member=ident, binding=auth.member_binding)
 
-    def _manifest(self, ident: str) -> ExportResult:
-        token = self._token(ident)
-        with self._meter.step("kick-off", 202):
-            begun = self._target.kick_off(
-                f"Patient/{ident}/$export", token, {"resourceType": "Parameters"}
-            )
-            location = self._target.expect(begun, 202).header("Content-Location")
+    def _kicked_off(
+        self,
+        operation: str,
+        token: Callable[[], AccessToken],
+        body: Mapping[str, Any] | None,
+        step: str,
+    ) -> str:
+        access = token()
+        with self.meter.step(step, 202):
+            begun = self.target.kick_off(operation, access, body or {"resourceType": "Parameters"})
+            location = self.target.expect(begun, 202).header("Content-Location")
         if not location:
             raise ExportFailed("The kick-off names no Content-Location.", status=202)
         location = urljoin(begun.url, location)
         refuse_elsewhere(location)
+        return location
+
+    def _awaited(self, location: str, token: Callable[[], AccessToken]) -> ExportResult:
+        begun, waited = perf_counter(), False
+
+        def polled(exchange: Exchange) -> None:
+            # X-Progress is free text; that a job still waits is told by the word for it alone.
+            nonlocal waited
+            if not waited and "queue" not in exchange.header("X-Progress").lower():
+                waited = True
+                self.meter.measure("queue-wait", since(begun))
+
         # Being told to wait is no error of the target; that it was not obeyed would be ours.
-        with self._meter.step("status", 200, 202, 429, 503):
-            return self._target.await_export(
-                location, lambda: self._token(ident), limit_s=_EXPORT_LIMIT_S
+        with self.meter.step("status", 200, 202, 429, 503):
+            return self.target.await_export(
+                location, token, limit_s=_EXPORT_LIMIT_S, on_poll=polled
             )
 
-    def _download(self, manifest: Mapping[str, Any], ident: str, *, sampled: bool) -> Delivery:
-        delivery = Delivery(sampled)
-        token = self._token(ident) if manifest.get("requiresAccessToken") is not False else None
-        with self._meter.step("file", 200):
+    def _download(
+        self,
+        manifest: Mapping[str, Any],
+        token: Callable[[], AccessToken],
+        *,
+        sampled: bool,
+        kept: list[bytes] | None,
+    ) -> Delivery:
+        delivery = Delivery(sampled, kept=kept)
+        access = token() if manifest.get("requiresAccessToken") is not False else None
+        with self.meter.step("file", 200):
             for entry in manifest.get("output", []):
-                self._file(entry, token, delivery)
+                self._file(entry, access, delivery)
         problem = f"{len(manifest.get('error', []))} error files." if manifest.get("error") else ""
-        self._meter.check("export-has-no-error-files", problem)
+        self.meter.check("export-has-no-error-files", problem)
         return delivery
 
     def _file(
         self, entry: Mapping[str, Any], token: AccessToken | None, delivery: Delivery
     ) -> None:
-        url = self._target.absolute(str(entry["url"]))
+        url = self.target.absolute(str(entry["url"]))
         refuse_elsewhere(url)
         lines, octets, started = delivery.resources, delivery.octets, perf_counter()
-        chunks = self._target.download(url, token)[1]
+        chunks = self.target.download(url, token)[1]
         for line in lines_of(self._watched(chunks, started, delivery)):
             delivery.take(line)
         lines, octets = delivery.resources - lines, delivery.octets - octets
-        self._meter.measure("download", _since(started), octets=octets, resources=lines)
+        self.meter.measure("download", since(started), octets=octets, resources=lines)
         wrong = "" if entry.get("count", lines) == lines else "A file is not as long as announced."
-        self._meter.check("file-has-the-announced-count", wrong)
+        self.meter.check("file-has-the-announced-count", wrong)
 
     def _watched(
         self, chunks: Iterator[bytes], started: float, delivery: Delivery
@@ -182,24 +269,24 @@ class Journey:
         first = True
         for chunk in chunks:
             if first:
-                self._meter.measure("time-to-first-byte", _since(started))
+                self.meter.measure("time-to-first-byte", since(started))
             first = False
             delivery.octets += len(chunk)
             yield chunk
 
-    def _delete(self, status_url: str, ident: str) -> None:
-        with self._meter.step("delete", 202):
-            self._target.expect(self._target.delete(status_url, self._token(ident)), 202)
+    def _delete(self, status_url: str, token: Callable[[], AccessToken]) -> None:
+        access = token()
+        # Of a job that failed there may be nothing left to delete.
+        with self.meter.step("delete", 202, 404):
+            self.target.expect(self.target.delete(status_url, access), 202, 404)
 
-    def _entries(self, url: str, ident: str) -> Iterator[Mapping[str, Any]]:
+    def _entries(self, url: str, ident: str, step: str) -> Iterator[Mapping[str, Any]]:
         token, seen = self._token(ident), set[str]()
-        with self._meter.step("everything", 200):
+        with self.meter.step(step, 200):
             while url and url not in seen and len(seen) < _MOST_PAGES:
-                refuse_elsewhere(self._target.absolute(url))
+                refuse_elsewhere(self.target.absolute(url))
                 seen.add(url)
-                page = self._target.read_json(
-                    self._target.expect(self._target.get(url, token), 200)
-                )
+                page = self.target.read_json(self.target.expect(self.target.get(url, token), 200))
                 yield from page.get("entry", [])
                 links = page.get("link", [])
                 url = next((str(x.get("url")) for x in links if x.get("relation") == "next"), "")
@@ -211,5 +298,6 @@ def _key(resource: Any) -> str:
     return f"{resource.get('resourceType')}/{resource.get('id')}"
 
 
-def _since(started: float) -> float:
+def since(started: float) -> float:
+    """Milliseconds since a moment of `perf_counter`."""
     return (perf_counter() - started) * 1000

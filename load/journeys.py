@@ -1,69 +1,138 @@
-"""The Locust users: requesting payers that go their journeys one after the other (closed model)."""
+"""The Locust users: requesting payers, one journey after the other or at moments set beforehand."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any, ClassVar
 
+import gevent
+from gevent.pool import Pool
 from locust import User, constant, task
+from locust.exception import StopUser
 
 from ..reference.settings import Settings
 from .journey import Journey
-from .measures import LocustMeter
-from .members import TruthTable, read_truth
+from .measures import LocustMeter, Timeline
+from .members import ExpectedMember, TruthTable, read_truth
 from .running import settings_for
+from .scenario import Scenario, read_scenario, turns
+from .shapes import arrivals
 from .target import open_target, refuse_elsewhere
 
-# Comparing a delivery reads every line; each user's first is compared, then one of these many.
+# Comparing a delivery reads every line; each journey's first is compared, then one of so many.
 _SAMPLE_EVERY = 5
+# A start that comes this much after its moment is late: the generator, not the target, held it up.
+LATE_S = 0.05
+_STOP_S = 25.0
 
 
-class RequestingPayer(User):
-    """A requesting payer with connections, tokens and members of its own.
+class Plan:
+    """What is gone next, by all users of one process together."""
+
+    def __init__(self, scenario: Scenario, truth: TruthTable) -> None:
+        self._turns = turns(scenario.journeys)
+        self._members = itertools.cycle(truth.members)
+        self._bulk = max(1, min(scenario.bulk_members, len(truth.members)))
+        self._counts = {name: itertools.count() for name in scenario.journeys}
+
+    def next(self) -> tuple[str, list[ExpectedMember], bool]:
+        """The next journey, its members, and whether its delivery is compared."""
+        name = next(self._turns)
+        many = self._bulk if name in ("bulk-match", "bulk-export", "group-export") else 1
+        members = list(itertools.islice(self._members, many))
+        return name, members, next(self._counts[name]) % _SAMPLE_EVERY == 0
+
+
+class Requester:
+    """One client with connections and tokens of its own, on one journey at a time.
 
     It speaks through the reference's client, so that what is measured is what a real client meets.
     Locust's fast client reads a stream two to three times as fast; this one reads and counts about
     400 MB/s on one core, which is far from being what a run of a few users waits for.
     """
 
+    def __init__(self, settings: Settings, truth: TruthTable, environment: Any) -> None:
+        self.meter = LocustMeter(environment)
+        self.target = open_target(settings, self.meter)
+        self.meter.token_url = settings.target.auth.token_url
+        self.journey = Journey(self.target, settings.target, truth, self.meter)
+
+    def discover(self) -> str:
+        """The token endpoint, which may not be elsewhere either."""
+        with self.meter.step("discovery", 200):
+            self.meter.token_url = self.target.token_url()
+        refuse_elsewhere(self.meter.token_url)
+        return self.meter.token_url
+
+
+class RequestingPayer(User):
+    """Closed: one client, whose next journey waits for the last. Open: the starts of a process."""
+
     wait_time = constant(0)
-    _numbers: ClassVar[itertools.count[int]] = itertools.count()
+    plans: ClassVar[dict[int, Plan]] = {}
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         options = environment.parsed_options
-        self._settings: Settings = settings_for(Path(options.payer_config), options.payer_url)
-        self._truth: TruthTable = read_truth(self._settings)
-        self._meter = LocustMeter(environment)
-        self._target = open_target(self._settings, self._meter)
-        auth = self._settings.target.auth
-        self._journey = Journey(self._target, auth, self._truth, self._meter)
-        # Users start at different members, so that they do not all ask for the same one at once.
-        members, start = self._truth.members, next(self._numbers) % len(self._truth.members)
-        self._members = itertools.cycle(members[start:] + members[:start])
-        self._turns = itertools.cycle((self._export, self._everything, self._export, self._export))
-        self._exports, self._everythings = itertools.count(), itertools.count()
+        self._settings = settings_for(Path(options.payer_config), options.payer_url)
+        self._truth = read_truth(self._settings)
+        self._scenario = read_scenario(options.payer_scenario)
+        self._first = Requester(self._settings, self._truth, environment)
+        # Users share one plan, so that they do not all ask for the same member at once.
+        self._plan = self.plans.setdefault(id(environment), Plan(self._scenario, self._truth))
+        self._timeline: Timeline = environment.payer_timeline
 
     def on_start(self) -> None:
-        with self._meter.step("discovery", 200):
-            self._meter.token_url = self._target.token_url()
-        refuse_elsewhere(self._meter.token_url)
+        url = self._first.discover()
+        target = self._settings.target
+        known = replace(target, auth=replace(target.auth, token_url=url))
+        self._settings = replace(self._settings, target=known)
 
     def on_stop(self) -> None:
-        self._target.http.close()
+        self._first.target.http.close()
 
     @task
     def journey(self) -> None:
-        # In turns and not by chance: the shortest run has gone every journey.
-        next(self._turns)()
+        if self._scenario.arrivals.model == "open":
+            self._start_all()
+            raise StopUser
+        self._go(self._first)
 
-    def _export(self) -> None:
-        self._journey.export(next(self._members), sampled=_is_sampled(self._exports))
+    def _go(self, requester: Requester) -> None:
+        name, members, sampled = self._plan.next()
+        with self._timeline.under_way():
+            requester.journey.go(name, members, sampled=sampled)
 
-    def _everything(self) -> None:
-        self._journey.everything(next(self._members), sampled=_is_sampled(self._everythings))
+    def _start_all(self) -> None:
+        """Start every journey at its moment, however long the earlier ones take."""
+        terms, options = self._scenario.arrivals, self.environment.parsed_options
+        pool, idle = Pool(int(terms.in_flight)), [self._first]
+        begun = perf_counter()
+        try:
+            for moment in self._moments(options.payer_seconds):
+                intended = begun + moment
+                gevent.sleep(max(0.0, intended - perf_counter()))
+                late = perf_counter() - intended > LATE_S
+                self._timeline.start(late=late, dropped=pool.full())
+                if not pool.full():
+                    pool.spawn(self._arrive, idle, intended)
+            pool.join(timeout=_STOP_S)
+        finally:
+            pool.kill()  # each deletes its job at the target on its way out
 
+    def _moments(self, seconds: float) -> Iterator[float]:
+        terms = self._scenario.arrivals
+        shape = terms.shape_over(seconds)
+        return arrivals(shape, terms.spacing, seed=int(terms.seed))
 
-def _is_sampled(turns: itertools.count[int]) -> bool:
-    return next(turns) % _SAMPLE_EVERY == 0
+    def _arrive(self, idle: list[Requester], intended: float) -> None:
+        found = idle.pop() if idle else Requester(self._settings, self._truth, self.environment)
+        try:
+            self._go(found)
+            found.meter.measure("from-intended", (perf_counter() - intended) * 1000)
+        finally:
+            idle.append(found)

@@ -7,8 +7,9 @@ the latency of what succeeded is told, beside the share of what did not.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..reference.http import Exchange
 
 REQUEST, MEASURE, CHECK = "request", "measure", "check"
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_COUNTED = ("requests", "failures", "journeys", "resources", "octets", "dropped", "in_flight")
 
 
 class LocustMeter:
@@ -93,11 +95,88 @@ class Tally:
         self.resources[name] += (context or {}).get("resources", 0)
 
 
-def measured(environment: Environment, tally: Tally) -> dict[str, Any]:
+class Timeline:
+    """What happened in each second, and the starts of the open model."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._begun = time.time()
+        self._rows: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._times: defaultdict[int, list[float]] = defaultdict(list)
+        self._in_flight = 0
+        self.starts: Counter[str] = Counter(planned=0, late=0, dropped=0)
+        request: Any = environment.events.request
+        request.add_listener(self._see)
+
+    def start(self, *, late: bool, dropped: bool) -> None:
+        """Count one planned start: one that came late, and one that found no room."""
+        self.starts += Counter(planned=1, late=int(late), dropped=int(dropped))
+        self._row()["dropped"] += int(dropped)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a journey as in flight."""
+        self._in_flight += 1
+        row = self._row()
+        row["in_flight"] = max(row["in_flight"], self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def told(self) -> list[dict[str, Any]]:
+        """One row a second, the seconds counted from the beginning; times are milliseconds."""
+        rows = []
+        for second in range(max(self._rows, default=-1) + 1):
+            times = sorted(self._times[second])
+            share = {n: _quantile(times, p) for n, p in _PERCENTILES.items()}
+            rows.append(
+                {"second": second, **dict.fromkeys(_COUNTED, 0), **self._rows[second], **share}
+            )
+        return rows
+
+    def _row(self) -> Counter[str]:
+        row = self._rows[int(time.time() - self._begun)]
+        row["in_flight"] = max(row["in_flight"], self._in_flight)
+        return row
+
+    def _see(
+        self,
+        request_type: str,
+        name: str,
+        response_time: float | None,
+        response_length: int,
+        exception: object,
+        context: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        row = self._row()
+        row["failures"] += exception is not None
+        row["requests"] += request_type == REQUEST
+        if name == "download":
+            row["octets"] += response_length
+        if is_whole(name):
+            row["journeys"] += 1
+            row["resources"] += (context or {}).get("resources", 0)
+            if response_time is not None:
+                self._times[int(time.time() - self._begun)].append(response_time)
+
+
+def is_whole(name: str) -> bool:
+    """Whether a measure is that of a whole journey."""
+    return name == "job" or name.endswith("-job")
+
+
+def _quantile(times: Sequence[float], share: float) -> float | None:
+    """The nearest rank of ascending times; None without any."""
+    return round(times[min(len(times) - 1, int(share * len(times)))], 3) if times else None
+
+
+def measured(environment: Environment, tally: Tally, timeline: Timeline) -> dict[str, Any]:
     """Everything measured, as JSON."""
     stats = environment.stats
     return {
-        "started": stats.start_time,
+        "timeline": timeline.told(),
+        "starts": dict(timeline.starts),
         "measures": [_told(e, tally) for e in stats.entries.values()],
         "errors": [
             {

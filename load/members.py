@@ -15,6 +15,7 @@ from ..reference.asking import (
     member_match_parameters,
 )
 from ..reference.errors import SettingsError
+from ..reference.member_match import MemberMatchRequest
 from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
 
@@ -51,15 +52,24 @@ class TruthTable:
     responder: PayerIdentity
     members: tuple[ExpectedMember, ...]
 
-    def match_body(self, member: ExpectedMember, today: date) -> dict[str, Any]:
-        """The Parameters of `$member-match`, their Consent valid today."""
+    def match_request(self, member: ExpectedMember, today: date) -> MemberMatchRequest:
+        """What is asked for one member, the Consent valid today."""
         ident = str(member.patient["id"])
         start, end = consent_period("current", today)
         consent = hrex_consent(
             ident, discloser=self.responder, recipient=self.requester, start=start, end=end
         )
         link = coverage_to_link(ident, self.requester, "NEW-PLAN-NUMBER")
-        return member_match_parameters(member.patient, member.coverage_to_match, consent, link)
+        return MemberMatchRequest(
+            dict(member.patient), dict(member.coverage_to_match), link, consent
+        )
+
+    def match_body(self, member: ExpectedMember, today: date) -> dict[str, Any]:
+        """The Parameters of `$member-match`."""
+        asked = self.match_request(member, today)
+        return member_match_parameters(
+            asked.patient, asked.coverage_to_match, asked.consent, asked.coverage_to_link or {}
+        )
 
 
 def read_truth(settings: Settings) -> TruthTable:

@@ -22,15 +22,14 @@ from ..reference.errors import PayerExchangeError, SettingsError, TargetError
 from ..reference.http import origin_of
 from ..reference.settings import Settings, read_settings
 from .figures import Figures, LoadResults
+from .knee import knee_of
 from .members import read_truth
+from .scenario import LONGEST_RUN_S, Scenario, read_scenario
 from .summary import markdown
 from .target import open_target, refuse_elsewhere
-from .thresholds import Thresholds, default_thresholds, read_thresholds
+from .thresholds import read_thresholds
 
-SCENARIOS = {"LT1": "One requesting payer, every journey, one after the other."}
 RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
-LONGEST_RUN_S = 600
-_DEFAULT_RUN_S = 20
 # What a journey that has begun may still take, and Locust's own start and end.
 _STOP_S, _AROUND_S = 30, 60
 # Ours to say, or not supported: what they would measure is not what the thresholds are about.
@@ -52,6 +51,8 @@ _REFUSED = (
     "--payer-config",
     "--payer-url",
     "--payer-figures",
+    "--payer-scenario",
+    "--payer-seconds",
 )
 _TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 
@@ -77,23 +78,26 @@ def run_load(request: LoadRequest) -> LoadResults:
 
     Raises SettingsError for wrong usage and NothingMeasured when there is nothing to judge.
     """
-    thresholds = _thresholds(request)
-    run_s = run_time(request.options)
+    scenario = read_scenario(request.scenario)
+    thresholds = read_thresholds(request.thresholds) if request.thresholds else scenario.thresholds
+    run_s = run_time(request.options, scenario.arrivals.duration_s)
     _refuse_options(request.options)
     settings = settings_for(request.config, request.url)
     read_truth(settings)
     _reach(settings)
     request.report_dir.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    figures = _child(request, run_s)
+    figures = _child(request, scenario, run_s)
     results = LoadResults(
-        request.scenario,
+        scenario.name,
         settings.target.fhir_base,
         started.isoformat(timespec="seconds"),
         time.monotonic() - clock,
         figures,
         thresholds.judge(figures),
         _machine(),
+        knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
+        scenario.arrivals.model,
     )
     _write(request.report_dir, results)
     return results
@@ -109,8 +113,8 @@ def settings_for(config: Path, url: str) -> Settings:
     return settings
 
 
-def run_time(options: Sequence[str]) -> float:
-    """The seconds that Locust options ask for, or the default.
+def run_time(options: Sequence[str], otherwise: float = 20.0) -> float:
+    """The seconds that Locust options ask for, or those of the scenario.
 
     Raises SettingsError above the cap: load is bounded.
     """
@@ -120,7 +124,7 @@ def run_time(options: Sequence[str]) -> float:
             text = following
         elif option.startswith("--run-time="):
             text = option.partition("=")[2]
-    seconds = _seconds(text) if text else float(_DEFAULT_RUN_S)
+    seconds = _seconds(text) if text else otherwise
     if seconds > LONGEST_RUN_S:
         raise SettingsError(f"--run-time {text} is over the limit of {LONGEST_RUN_S} seconds.")
     return seconds
@@ -133,15 +137,6 @@ def _seconds(text: str) -> float:
     if not seconds:
         raise SettingsError(f"--run-time {text} is no time. Write 20s, 3m or 1h20m.")
     return seconds
-
-
-def _thresholds(request: LoadRequest) -> Thresholds:
-    if request.scenario not in SCENARIOS:
-        known = ", ".join(SCENARIOS)
-        raise SettingsError(f"There is no load scenario {request.scenario}. There is {known}.")
-    if request.thresholds:
-        return read_thresholds(request.thresholds)
-    return default_thresholds(request.scenario)
 
 
 def _refuse_options(options: Sequence[str]) -> None:
@@ -165,12 +160,12 @@ def _reach(settings: Settings) -> None:
         target.http.close()
 
 
-def _child(request: LoadRequest, run_s: float) -> Figures:
+def _child(request: LoadRequest, scenario: Scenario, run_s: float) -> Figures:
     figures = request.report_dir / "load-figures.json"
     figures.unlink(missing_ok=True)
     log = request.report_dir / LOG
     with as_file(files(__package__) / "locustfile.py") as locustfile, log.open("wb") as out:
-        _wait(_command(request, locustfile, figures), out.fileno(), run_s)
+        _wait(_command(request, scenario, locustfile, figures, run_s), out.fileno(), run_s)
     try:
         told = json.loads(figures.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -179,16 +174,22 @@ def _child(request: LoadRequest, run_s: float) -> Figures:
     return Figures.of(told)
 
 
-def _command(request: LoadRequest, locustfile: Path, figures: Path) -> list[str]:
+def _command(
+    request: LoadRequest, scenario: Scenario, locustfile: Path, figures: Path, run_s: float
+) -> list[str]:
+    closed = scenario.arrivals.model == "closed"
     ours = {
         "-f": locustfile,
-        "--users": 1,
+        # Of the open model one user in each process starts every journey.
+        "--users": int(scenario.arrivals.users) if closed else 1,
         "--spawn-rate": 10,
-        "--run-time": f"{_DEFAULT_RUN_S}s",
+        "--run-time": f"{run_s:.0f}s",
         "--stop-timeout": _STOP_S,
         "--payer-config": request.config,
         "--payer-url": request.url,
         "--payer-figures": figures,
+        "--payer-scenario": request.scenario,
+        "--payer-seconds": run_s,
     }
     pairs = [str(part) for pair in ours.items() for part in pair]
     # Given last, the caller's options win over the defaults.

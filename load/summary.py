@@ -11,10 +11,12 @@ _SENTENCES = {
     "fail": "The target missed what was asked of it.",
     "error": "Nothing could be judged.",
 }
-_MODEL = (
-    "The model is closed: the next request waits for the last answer, so a slow target is asked "
-    "less often. Times are those of what succeeded."
-)
+_MODELS = {
+    "closed": "The model is closed: the next request waits for the last answer, so a slow target "
+    "is asked less often. Times are those of what succeeded.",
+    "open": "The model is open: starts do not wait for answers. `from-intended` counts from the "
+    "moment at which a journey was to start. Times are those of what succeeded.",
+}
 
 
 def markdown(results: LoadResults) -> str:
@@ -36,9 +38,12 @@ def _lines(results: LoadResults) -> Iterator[str]:
         f"{_SENTENCES[results.verdict]} {count} journeys in {results.duration_s:.0f} s at "
         f"{results.target}, {failed} of them broken; {figures.failed_checks} checks failed."
     )
-    if figures.generator_was_busy:
+    if figures.generator_problem:
         yield ""
-        yield "The generator itself was short of processor time: times are too long."
+        yield figures.generator_problem
+    if results.model == "open":
+        yield ""
+        yield _starts(results)
     yield from _table(
         "Thresholds",
         ("threshold", "limit", "measured", "margin", "verdict"),
@@ -65,7 +70,16 @@ def _lines(results: LoadResults) -> Iterator[str]:
         [(e.name, e.message, str(e.occurrences)) for e in figures.errors],
     )
     yield ""
-    yield _MODEL
+    yield _MODELS[results.model]
+
+
+def _starts(results: LoadResults) -> str:
+    starts = results.figures.starts
+    knee = "" if results.knee_per_s is None else f" The knee lies at {results.knee_per_s:.3g}/s."
+    return (
+        f"{starts.get('planned', 0)} starts were planned, {starts.get('late', 0)} came late and "
+        f"{starts.get('dropped', 0)} were dropped, with too many journeys under way.{knee}"
+    )
 
 
 def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

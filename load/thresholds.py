@@ -7,7 +7,6 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,16 @@ MEASURES = (
     "time-to-first-byte",
     "download",
     "job",
+    "token-job",
+    "match-job",
+    "search-job",
     "everything-job",
+    "bulk-match-job",
+    "bulk-export-job",
+    "group-export-job",
+    "bulk-match",
+    "queue-wait",
+    "from-intended",
 )
 _OF_ALL = ("error_ratio", "min_resources_per_s", "measures")
 _OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "error_ratio")
@@ -55,12 +63,6 @@ class Thresholds:
         return tuple(verdicts)
 
 
-def default_thresholds(scenario: str) -> Thresholds:
-    """The thresholds that are shipped for a scenario."""
-    text = (files(__package__) / f"{scenario}.toml").read_text(encoding="utf-8")
-    return _thresholds(tomllib.loads(text), f"{scenario}.toml")
-
-
 def read_thresholds(path: Path) -> Thresholds:
     """The thresholds in a file; raises SettingsError naming file, section and nearest key."""
     try:
@@ -69,22 +71,23 @@ def read_thresholds(path: Path) -> Thresholds:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}.") from error
-    return _thresholds(content, str(path))
+    return thresholds_of(content, str(path))
 
 
-def _thresholds(content: Mapping[str, Any], file: str) -> Thresholds:
-    _known(content, _OF_ALL, f"{file}:")
-    measures = _table(content.get("measures", {}), f"{file}: [measures]")
-    _known(measures, MEASURES, f"{file}: section [measures]")
+def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
+    """The thresholds in the content of a file or of a section of it."""
+    known_keys(content, _OF_ALL, f"{file}:")
+    measures = section(content.get("measures", {}), f"{file}: [measures]")
+    known_keys(measures, MEASURES, f"{file}: section [measures]")
     limits = {}
-    for name, section in measures.items():
+    for name, one in measures.items():
         where = f"{file}: section [measures.{name}]"
-        _known(_table(section, where), _OF_ONE, where)
-        limits[name] = {key: _number(value, f"{where} {key}") for key, value in section.items()}
+        known_keys(section(one, where), _OF_ONE, where)
+        limits[name] = {key: number(value, f"{where} {key}") for key, value in one.items()}
     least = content.get("min_resources_per_s")
     return Thresholds(
-        _number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
-        None if least is None else _number(least, f"{file}: min_resources_per_s"),
+        number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
+        None if least is None else number(least, f"{file}: min_resources_per_s"),
         limits,
     )
 
@@ -113,7 +116,8 @@ def _share(room: float, limit: float) -> float | None:
     return room / limit if limit else None
 
 
-def _known(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+def known_keys(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    """Raise SettingsError for a key that is not one of these, naming the nearest."""
     for key in content:
         if key not in keys:
             near = difflib.get_close_matches(key, list(keys), 1)
@@ -121,13 +125,15 @@ def _known(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
             raise SettingsError(f"{where} has no key {key}.{hint} It has {', '.join(keys)}.")
 
 
-def _table(value: Any, where: str) -> Mapping[str, Any]:
+def section(value: Any, where: str) -> Mapping[str, Any]:
+    """The value as a section; raises SettingsError when it is none."""
     if not isinstance(value, Mapping):
         raise SettingsError(f"{where} must be a section.")
     return value
 
 
-def _number(value: Any, where: str) -> float:
+def number(value: Any, where: str) -> float:
+    """The value as a number from 0; raises SettingsError when it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingsError(f"{where} must be a number.")
     if value < 0:

@@ -9,7 +9,7 @@ def run(*arguments):
 
 
 def test_without_a_target_a_simulated_payer_is_asked(tmp_path):
-    result = run("LT1", "--report-dir", tmp_path, "--", "--run-time", "3s")
+    result = run("LT1", "--report-dir", tmp_path, "--", "--run-time", "6s")
     assert result.exit_code == 0, result.output
     assert "journeys" in result.output
     told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
@@ -17,7 +17,7 @@ def test_without_a_target_a_simulated_payer_is_asked(tmp_path):
 
 
 def test_wrong_usage_is_told(tmp_path):
-    assert run("LT2").exit_code == 2
+    assert run("LT99").exit_code == 2
     result = run("LT1", "--report-dir", tmp_path, "--", "--run-time", "1h")
     assert result.exit_code == 2
     assert "limit of 600 seconds" in result.output

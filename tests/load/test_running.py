@@ -5,16 +5,16 @@ import sys
 
 import pytest
 from payer_exchange.load.running import (
-    LONGEST_RUN_S,
     LoadRequest,
     NothingMeasured,
     run_load,
     run_time,
 )
+from payer_exchange.load.scenario import LONGEST_RUN_S
 from payer_exchange.reference.errors import SettingsError
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder
 
-SHORT = ("--run-time", "3s")
+SHORT = ("--run-time", "5s")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_payer_with_a_defect_is_not_passed_for_being_fast(tmp_path, defect, wh
     try:
         file = tmp_path / "payer-exchange.toml"
         payer.write_config(file)
-        options = ("--run-time", "2s")
+        options = ("--run-time", "4s")
         results = run_load(LoadRequest("LT1", file, report_dir=tmp_path, options=options))
     finally:
         payer.close()
@@ -149,3 +149,32 @@ def test_an_unknown_scenario_is_refused(config):
 def test_the_command_line_imports_no_locust():
     code = "import sys, payer_exchange.cli.load; sys.exit('locust' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_every_journey_of_the_smoke_run_is_compared_with_the_truth(config, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "bulk_members = 3\n[journeys]\nbulk-export = 1\ngroup-export = 1\nsearch = 1\ntoken = 1\n",
+        encoding="utf-8",
+    )
+    options = ("--run-time", "5s")
+    results = run_load(LoadRequest(str(own), config, report_dir=tmp_path, options=options))
+    checks = {m.name: m for m in results.figures.checks}
+    assert (results.exit_status, results.figures.errors) == (0, ())
+    assert checks["bulk-match-is-the-truth"].count > 0
+    assert checks["bulk-export-is-the-truth"].count > 0
+
+
+def test_starts_of_the_open_model_come_as_planned(config, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "[journeys]\ntoken = 1\n[arrivals]\nmodel = 'open'\nspacing = 'fixed'\nrate_per_s = 10\n",
+        encoding="utf-8",
+    )
+    results = run_load(LoadRequest(str(own), config, report_dir=tmp_path, options=SHORT))
+    told = results_of(tmp_path)
+    assert results.exit_status == 0
+    assert told["starts"]["planned"] in (49, 50)
+    assert results.figures.measure("from-intended").count == told["starts"]["planned"]
+    assert sum(row["journeys"] for row in told["timeline"]) == told["starts"]["planned"]
+    assert "The model is open" in (tmp_path / "load-summary.md").read_text(encoding="utf-8")

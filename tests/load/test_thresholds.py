@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 from payer_exchange.load.figures import Figures, LoadResults, Measure, Problem
-from payer_exchange.load.thresholds import Thresholds, default_thresholds, read_thresholds
+from payer_exchange.load.scenario import read_scenario
+from payer_exchange.load.thresholds import Thresholds, read_thresholds
 from payer_exchange.reference.errors import SettingsError
 
 
@@ -84,7 +85,7 @@ def test_a_missing_file_is_told():
 
 
 def test_the_shipped_thresholds_limit_every_step_of_the_journey():
-    shipped = default_thresholds("LT1")
+    shipped = read_scenario("LT1").thresholds
     assert shipped.error_ratio == 0
     assert {"token", "match", "kick-off", "time-to-manifest", "job"} <= set(shipped.measures)
 

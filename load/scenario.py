@@ -1,0 +1,149 @@
+"""A load scenario: journeys, how they start, and thresholds; a TOML file read strictly."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..reference.errors import SettingsError
+from .shapes import SHAPES, SPACINGS, Shape
+from .thresholds import Thresholds, known_keys, number, section, thresholds_of
+
+SCENARIOS = ("LT1", "LT2", "LT3", "LT4", "LT5", "LT6", "LT7", "LT8", "LT10", "LT11", "LT12")
+JOURNEYS = (
+    "token",
+    "match",
+    "search",
+    "everything",
+    "export",
+    "bulk-match",
+    "bulk-export",
+    "group-export",
+)
+LONGEST_RUN_S, HIGHEST_RATE, MOST_IN_FLIGHT = 600, 2000.0, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """How journeys start: one after the other by each user, or at moments set beforehand."""
+
+    model: str = "closed"
+    """closed, or open: starts do not wait for answers."""
+    users: float = 1
+    """Of the closed model: requesting payers, each with one journey at a time."""
+    spacing: str = "poisson"
+    """Of the open model: poisson or fixed."""
+    shape: str = "hold"
+    """Of the open model: hold, ramp, spike, soak or knee."""
+    rate_per_s: float = 1.0
+    """Of the open model: starts a second."""
+    peak_per_s: float = 0.0
+    """What a ramp and a knee go to and a spike jumps to; 0: the rate."""
+    in_flight: float = 100
+    """Journeys at once; a start that finds them all under way is dropped, and told as such."""
+    duration_s: float = 20.0
+    seed: float = 1
+
+    def shape_over(self, seconds: float) -> Shape:
+        """The rates of a run of so many seconds."""
+        return Shape(self.shape, self.rate_per_s, self.peak_per_s or self.rate_per_s, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a run does."""
+
+    name: str
+    title: str
+    journeys: Mapping[str, float]
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    bulk_members: int = 10
+
+
+def read_scenario(name: str) -> Scenario:
+    """The scenario that is shipped under a name or is in a file; raises SettingsError."""
+    if name in SCENARIOS:
+        text = (files(__package__) / f"{name}.toml").read_text(encoding="utf-8")
+        return scenario_of(tomllib.loads(text), name)
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise SettingsError(
+            f"There is no load scenario {name}. There is {', '.join(SCENARIOS)}, or a .toml file."
+        )
+    try:
+        return scenario_of(tomllib.loads(path.read_text(encoding="utf-8")), path.stem)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}.") from error
+
+
+def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
+    """The scenario in the content of its file."""
+    known_keys(content, [f.name for f in fields(Scenario)][1:], f"{name}:")
+    where = f"{name}: section [journeys]"
+    shares = section(content.get("journeys", {}), where)
+    known_keys(shares, JOURNEYS, where)
+    journeys = {key: number(value, f"{where} {key}") for key, value in shares.items()}
+    if not sum(journeys.values()):
+        raise SettingsError(f"{where} names no journey. Name one of {', '.join(JOURNEYS)}.")
+    return Scenario(
+        name,
+        str(content.get("title", name)),
+        journeys,
+        _arrivals(section(content.get("arrivals", {}), f"{name}: [arrivals]"), name),
+        thresholds_of(section(content.get("thresholds", {}), f"{name}: [thresholds]"), name),
+        int(number(content.get("bulk_members", 10), f"{name}: bulk_members")),
+    )
+
+
+def _arrivals(content: Mapping[str, Any], name: str) -> Arrivals:
+    where = f"{name}: section [arrivals]"
+    known_keys(content, [f.name for f in fields(Arrivals)], where)
+    words = {"model": ("closed", "open"), "spacing": SPACINGS, "shape": SHAPES}
+    for key, allowed in words.items():
+        if key in content and content[key] not in allowed:
+            raise SettingsError(f"{where} {key} must be one of {', '.join(allowed)}.")
+    values: dict[str, Any] = {
+        k: v if k in words else number(v, f"{where} {k}") for k, v in content.items()
+    }
+    found = Arrivals(**values)
+    _bounded(found, where)
+    return found
+
+
+def _bounded(found: Arrivals, where: str) -> None:
+    """Raise SettingsError above the caps: load is bounded, whatever a file says."""
+    caps = {
+        "duration_s": LONGEST_RUN_S,
+        "rate_per_s": HIGHEST_RATE,
+        "peak_per_s": HIGHEST_RATE,
+        "users": MOST_IN_FLIGHT,
+        "in_flight": MOST_IN_FLIGHT,
+    }
+    for key, cap in caps.items():
+        value = getattr(found, key)
+        if value > cap or (not value and key != "peak_per_s"):
+            raise SettingsError(f"{where} {key} must be above 0 and {cap:g} at most.")
+
+
+def turns(shares: Mapping[str, float]) -> Iterator[str]:
+    """Journeys without end, each as often as its share says, mixed evenly and not by chance.
+
+    The first round has each once, in the order of the file: the shortest run has gone them all.
+    """
+    shares = {name: share for name, share in shares.items() if share}
+    whole = sum(shares.values())
+    yield from shares
+    credit = {name: len(shares) * share - whole for name, share in shares.items()}
+    while True:
+        for name in credit:
+            credit[name] += shares[name]
+        chosen = max(credit, key=lambda name: credit[name])
+        credit[chosen] -= whole
+        yield chosen
