@@ -11,7 +11,7 @@ from pytest_bdd import given, parsers, then, when
 from ..reference.fhir import media
 from ..reference.fhir.references import split_reference
 from .checks import answers, delivery, payload
-from .run import next_link
+from .following import next_link
 from .seen import Seen, page_resources
 from .verdicts import CannotTell, CheckFailed
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
 from ..reference.asking import (
     consent_period,
@@ -23,7 +22,6 @@ from ..reference.asking import (
 from ..reference.credentials import credentials
 from ..reference.egress import EgressRules
 from ..reference.errors import PayerExchangeError, TargetError
-from ..reference.fhir.ndjson import lines_of
 from ..reference.fhir.pdex import MATCH
 from ..reference.http import Exchange, HttpClient
 from ..reference.parties import PayerIdentity
@@ -32,7 +30,8 @@ from ..reference.target import AccessToken, Target, identifier_query
 from .bulk_run import BulkRun
 from .capability import declared_operations
 from .checks.profiles import Judged
-from .delivered import DeliveredFile, Export, entries_in, export_parameters
+from .delivered import Export, export_parameters
+from .following import follow, next_link
 from .key_set import KeySetRun
 from .recorder import Recorder
 from .transport_run import TransportRun
@@ -353,58 +352,7 @@ class TargetRun:
         The tokens are those of a member, or come from the function given.
         """
         token = member if callable(member) else lambda: self.token("data", str(member))
-        location = export.kick_off.header("Content-Location")
-        if export.kick_off.status != 202 or not location:
-            export.failure = f"The kick-off was answered {export.kick_off.status}."
-            return export
-        try:
-            export.result = self.target.await_export(
-                urljoin(export.kick_off.url, location),
-                token,
-                limit_s=300,
-                on_poll=export.polls.append,
-            )
-        except TargetError as error:
-            export.failure = str(error)
-            return export
-        for section in ("output", "error", "deleted"):
-            for entry in entries_in(export.result.manifest, section):
-                export.files.append(self._download(entry, token, export.result.manifest))
-        return export
-
-    def _download(
-        self,
-        entry: Mapping[str, Any],
-        ask_token: Callable[[], AccessToken],
-        manifest: Mapping[str, Any],
-    ) -> DeliveredFile:
-        wants_token = manifest.get("requiresAccessToken") is not False
-        url, count = str(entry.get("url", "")), entry.get("count")
-        kept = bytearray()
-        try:
-            where = urljoin(self.target.fhir_base + "/", url)
-            token = ask_token() if wants_token and self.target.is_own_origin(where) else None
-            exchange, chunks = self.http.stream(
-                where,
-                headers={"Accept": "application/fhir+ndjson",
-                         **({"Authorization": f"Bearer {token.value.reveal()}"} if token else {})},
-            )  # fmt: skip
-            for chunk in chunks:
-                kept += chunk
-            failure = "" if exchange.status == 200 else f"It was answered {exchange.status}."
-        except TargetError as error:
-            exchange, failure = Exchange("GET", url, {}, b"", 0.0), str(error)
-        body = bytes(kept)
-        return DeliveredFile(
-            str(entry.get("type", "")),
-            url,
-            count if isinstance(count, int) else None,
-            exchange,
-            tuple(lines_of([body])) if not failure else (),
-            body.endswith(b"\n"),
-            b"\r" in body,
-            failure,
-        )
+        return follow(self.target, export, token)
 
     def _everything(self, name: str, query: str) -> list[Exchange]:
         member = self.member_id(name)
@@ -417,16 +365,6 @@ class TargetRun:
             pages.append(self.target.get(url, token))
             url = next_link(pages[-1])
         return pages
-
-
-def next_link(exchange: Exchange) -> str:
-    """The next link of a Bundle answer; empty when it has none."""
-    try:
-        bundle = json.loads(exchange.body)
-    except ValueError:
-        return ""
-    links = bundle.get("link", []) if isinstance(bundle, dict) else []
-    return next((str(x.get("url", "")) for x in links if x.get("relation") == "next"), "")
 
 
 def _identity(content: Mapping[str, Any]) -> PayerIdentity:

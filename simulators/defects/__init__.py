@@ -16,6 +16,7 @@ from . import (  # noqa: F401 - they register
     bulk_match,
     discovery,
     export,
+    files,
     groups,
     isolation,
     key_sets,
