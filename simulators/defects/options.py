@@ -110,9 +110,20 @@ def _breaks(simulator: RespondingSimulator, is_so: Callable[[set[str]], bool]) -
     simulator.app.before_request(before)
 
 
-@defect("OP-post", "Parameters in a POST break the server", "bulk-kickoff-03",
-        also=("bulk-kickoff-16", "bulk-param-04", "bulk-param-06", "bulk-kickoff-14", "scope-14",
-              "bulk-out-14"))  # fmt: skip
+@defect(
+    "OP-post",
+    "Parameters in a POST break the server",
+    "bulk-kickoff-03",
+    also=(
+        "bulk-kickoff-15",
+        "bulk-kickoff-16",
+        "bulk-param-04",
+        "bulk-param-06",
+        "bulk-kickoff-14",
+        "scope-14",
+        "bulk-out-14",
+    ),
+)
 def broken_post(simulator: RespondingSimulator) -> None:
     _breaks(simulator, lambda names: names == {"_type"})
 
@@ -234,8 +245,21 @@ def status_not_told(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "status", change)
 
 
-@defect("OP-once", "A file that needs no token is there once", "bulk-out-06",
-        also=("pdex-184", "bulk-out-11", "http-07"))  # fmt: skip
+@defect(
+    "OP-once",
+    "A file that needs no token is there once",
+    "bulk-out-06",
+    also=(
+        "bulk-man-15",
+        "bulk-man-16",
+        "bulk-man-17",
+        "bulk-out-15",
+        "bulk-out-16",
+        "pdex-184",
+        "bulk-out-11",
+        "http-07",
+    ),
+)
 def once(simulator: RespondingSimulator) -> None:
     seen: set[str] = set()
 

@@ -50,7 +50,7 @@ def sensitive_delivered(simulator: RespondingSimulator) -> None:
 
 
 @defect("R72", "Less than five years of data is delivered", "pdex-172", "pdex-169", "pdex-130",
-        "pdex-165", also=(*DELIVERED, *EVERYTHING, "search-01", "pdex-99", "pdex-211",
+        "pdex-165", also=("ev-07", *DELIVERED, *EVERYTHING, "search-01", "pdex-99", "pdex-211",
                           "pdex-214"))  # fmt: skip
 def short_memory(simulator: RespondingSimulator) -> None:
     _scope(simulator, years=2)
@@ -85,9 +85,15 @@ def is_a(resource: dict[str, Any], kind: str) -> bool:
 
 without("R79", "No Provenance is delivered", lambda r: not is_a(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
-         "pdex-05", "pdex-04")  # fmt: skip
-without("R78", "Documents of prior authorizations are not delivered",
-         lambda r: not is_a(r, "DocumentReference"), "pdex-133", "pdex-134")  # fmt: skip
+         "pdex-05", "pdex-04", also=("hrex-prov-1", "hrex-prov-2",))  # fmt: skip
+without(
+    "R78",
+    "Documents of prior authorizations are not delivered",
+    lambda r: not is_a(r, "DocumentReference"),
+    "pdex-133",
+    "pdex-134",
+    also=("bulk-out-17",),
+)
 without("R88-patient", "The Patient is not delivered", lambda r: not is_a(r, "Patient"),
          "bulk-param-24")  # fmt: skip
 without("R68-oral", "Claims of the dentist are not delivered",
@@ -140,12 +146,39 @@ rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-2
            "pdex-33", "pdex-34", "pdex-35", "pdex-37", "pdex-38", "pdex-39", "pdex-74", "pdex-75",
            "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
            "pdex-pa-use", "pdex-cap-meta-profile")  # fmt: skip
-rewriting("PRO-2", "Provenance does not tell as what somebody acted", _no_agent_type,
-           "pdex-prov-profile", also=("pdex-127", "pdex-42", "pdex-05", "pdex-04"))  # fmt: skip
+rewriting(
+    "PRO-2",
+    "Provenance does not tell as what somebody acted",
+    _no_agent_type,
+    "pdex-prov-profile",
+    also=(
+        "pdex-06",
+        "pdex-08",
+        "pdex-126",
+        "pdex-128",
+        "pdex-19",
+        "pdex-20",
+        "pdex-127",
+        "pdex-42",
+        "pdex-05",
+        "pdex-04",
+    ),
+)
 rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
-           "pdex-42")  # fmt: skip
-rewriting("PRO-6", "The format of a source stands on the Provenance", _format_at_root,
-           "pdex-prov-sourceformat")  # fmt: skip
+           "pdex-42", also=("pdex-19", "pdex-20",))  # fmt: skip
+rewriting(
+    "PRO-6",
+    "The format of a source stands on the Provenance",
+    _format_at_root,
+    "pdex-prov-sourceformat",
+    also=(
+        "pdex-06",
+        "pdex-126",
+        "pdex-128",
+        "pdex-19",
+        "pdex-20",
+    ),
+)
 rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
            "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
 rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
