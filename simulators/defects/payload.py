@@ -57,9 +57,10 @@ def short_memory(simulator: RespondingSimulator) -> None:
 
 
 def without(
-    ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str
-) -> None:
-    @defect(ident, words, *requirements, also=DELIVERED)
+    ident: str, words: str, keep: Callable[[dict[str, Any]], bool], *requirements: str,
+    also: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    @defect(ident, words, *requirements, also=(*DELIVERED, *also))
     def install(simulator: RespondingSimulator) -> None:
         change_lines(simulator, lambda lines: [x for x in lines if keep(json.read(x))])
 
@@ -85,7 +86,7 @@ def is_a(resource: dict[str, Any], kind: str) -> bool:
 
 without("R79", "No Provenance is delivered", lambda r: not is_a(r, "Provenance"),
          "pdex-127", "pdex-42", "bulk-provenance-default", "bulk-param-14", "pdex-prov-profile",
-         "pdex-05", "pdex-04", also=("hrex-prov-1", "hrex-prov-2",))  # fmt: skip
+         "pdex-05", "pdex-04", also=("hrex-prov-1", "hrex-prov-2"))  # fmt: skip
 without(
     "R78",
     "Documents of prior authorizations are not delivered",
@@ -165,7 +166,7 @@ rewriting(
     ),
 )
 rewriting("R79-transmitter", "No Provenance names the transmitter", _no_transmitter, "pdex-127",
-           "pdex-42", also=("pdex-19", "pdex-20",))  # fmt: skip
+           "pdex-42", also=("pdex-19", "pdex-20"))  # fmt: skip
 rewriting(
     "PRO-6",
     "The format of a source stands on the Provenance",
