@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..load.figures import LoadResults
-from ..load.running import SUMMARY, LoadRequest, NothingMeasured, run_load
+from ..load.running import PAGE, LoadRequest, NothingMeasured, run_load
 from ..reference.errors import PayerExchangeError
 from ..reference.settings import FILE_NAME, find_settings
 from ..simulators.assembly import ResponderOptions, start_responder
@@ -81,7 +81,7 @@ def load(
     except PayerExchangeError as error:
         raise click.UsageError(str(error)) from error
     _print(results)
-    click.echo(f"Report: {report_dir / SUMMARY}")
+    click.echo(f"Report: {report_dir / PAGE}")
     sys.exit(results.exit_status)
 
 

@@ -22,13 +22,16 @@ from ..reference.errors import PayerExchangeError, SettingsError, TargetError
 from ..reference.http import origin_of
 from ..reference.settings import Settings, read_settings
 from .figures import Figures, LoadResults
+from .junit import junit
 from .knee import knee_of
 from .members import read_truth
+from .page import page
 from .scenario import LONGEST_RUN_S, Scenario, read_scenario
 from .summary import markdown
 from .target import open_target, refuse_elsewhere
 from .thresholds import read_thresholds
 
+PAGE, JUNIT = "load.html", "load-junit.xml"
 RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
 # What a journey that has begun may still take, and Locust's own start and end.
 _STOP_S, _AROUND_S = 30, 60
@@ -96,7 +99,9 @@ def run_load(request: LoadRequest) -> LoadResults:
         figures,
         thresholds.judge(figures),
         _machine(),
-        knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
+        None
+        if figures.generator_problem
+        else knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
         scenario.arrivals.model,
     )
     _write(request.report_dir, results)
@@ -233,3 +238,5 @@ def _write(folder: Path, results: LoadResults) -> None:
     content = json.dumps(shown.as_json(), indent=1)
     (folder / RESULTS).write_text(content + "\n", encoding="utf-8")
     (folder / SUMMARY).write_text(markdown(shown), encoding="utf-8")
+    (folder / PAGE).write_text(page(shown), encoding="utf-8")
+    (folder / JUNIT).write_text(junit(shown), encoding="utf-8")
