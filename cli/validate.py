@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from ..reference.validation.coverage import NEVER, SEEN, UNDECIDED
+from ..reference.validation.coverage import NEVER, SEEN
 from ..reference.validation.delivery import Judged, validate_files
-from ..reference.validation.findings import as_json
+from ..reference.validation.forms import as_csv, as_outcome, as_report
 from ..reference.validation.packages import SHIPPED, read_package
 from ..reference.validation.tables import write
+from ..reports.validation_page import render
 
 _path = click.Path(exists=True, path_type=Path)
 _GONE_WRONG = (OSError, EOFError)
@@ -26,11 +27,14 @@ _GONE_WRONG = (OSError, EOFError)
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--json", "report", is_flag=True, help="The report as JSON.")
+@click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path),
+              help="Write the report there, as JSON, OperationOutcome, CSV and HTML.")  # fmt: skip
 def validate(
     files: tuple[Path, ...],
     profiles: tuple[str, ...],
     packages: tuple[Path, ...],
     workers: int,
+    report_dir: Path | None,
     *,
     report: bool,
 ) -> None:
@@ -40,30 +44,31 @@ def validate(
     """
     try:
         judged = validate_files(list(files), list(profiles), packages, workers)
+        if report_dir:
+            _write(judged, report_dir)
     except _GONE_WRONG as error:
         click.echo(
-            f"A file could not be read ({type(error).__name__}). Give files that open.", err=True
+            f"A file could not be read ({type(error).__name__}). Give files that open."
+            " The report directory must be one that can be written to.",
+            err=True,
         )
         raise SystemExit(3) from error
-    click.echo(json.dumps(_report(judged), indent=1) if report else _told(judged))
+    click.echo(json.dumps(as_report(judged), indent=1) if report else _told(judged))
     raise SystemExit(1 if judged.tally.count("error") else 0)
 
 
-def _report(judged: Judged) -> dict[str, object]:
-    return {
-        "schema": "payer-exchange/validation/1",
-        "resources": judged.resources,
-        "resources_with_errors": judged.failed,
-        "packages": judged.packages,
-        "findings": [as_json(group) for group in judged.tally.sorted()],
-        "must_support": {
-            profile: {
-                "resources": support.resources,
-                **{state: support.named(state) for state in (SEEN, NEVER, UNDECIDED)},
-            }
-            for profile, support in sorted(judged.coverage.items())
-        },
+def _write(judged: Judged, folder: Path) -> None:
+    """The report in each form; names are fixed, so that two runs can be compared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = as_report(judged)
+    forms = {
+        "findings.json": json.dumps(told, indent=1),
+        "operation-outcome.json": json.dumps(as_outcome(judged), indent=1),
+        "findings.csv": as_csv(judged),
+        "validation.html": render(told),
     }
+    for name, text in forms.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="")
 
 
 def _told(judged: Judged) -> str:
