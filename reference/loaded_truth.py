@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from .fhir import json
+from .loaded_elements import LoadedElements
 from .responding import RespondingPayer
 from .store.repository import Row, Selection
 
@@ -61,11 +62,14 @@ def loaded_truth(
 
 def _member(payer: RespondingPayer, ident: str, patient: dict[str, Any], today: date) -> Member:
     resources: dict[str, Any] = {}
+    elements = LoadedElements()
     coverages = []
     for row in _record(payer, ident, today):
         if row.type == "Coverage":
             coverages.append(json.read(row.body))
-        resources[f"{row.type}/{row.id}"] = _facts(payer, row, today)
+        facts = _facts(payer, row, today)
+        told = elements.add(json.read(row.body), facts["expect"])
+        resources[f"{row.type}/{row.id}"] = {**facts, "elements": told}
     return {
         "key": ident,
         "index": None,
@@ -76,6 +80,7 @@ def _member(payer: RespondingPayer, ident: str, patient: dict[str, Any], today: 
         "record": {
             "counts": dict(Counter(key.split("/")[0] for key in resources)),
             "resources": resources,
+            "elements": elements.told(),
         },
     }
 

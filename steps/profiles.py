@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_bdd import parsers, then
 
 from ..reference.fhir.dates import parse_moment
-from .checks import answers, payload
+from .checks import answers, must_support, payload
 from .checks import profiles as check
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed, NotApplicable
@@ -101,6 +101,40 @@ def as_new(seen: Seen) -> None:
 @then('a reference to a version has the form "Type/id/_history/version"')
 def versioned_references(seen: Seen) -> None:
     check.versions_are_named(_delivered(seen))
+
+
+@then("every must-support element that the data has is delivered at least once")
+def must_support_once(seen: Seen) -> None:
+    must_support.can_be_populated(seen.run.judged, _pairs(seen))
+
+
+@then("every must-support element that the data has of the profiles the target names is delivered")
+def must_support_named(seen: Seen) -> None:
+    rest = seen.run.capability_statement().get("rest") or []
+    named = {str(canonical).partition("|")[0] for part in rest
+             for resource in part.get("resource") or []
+             for canonical in resource.get("supportedProfile") or []}  # fmt: skip
+    # A payer that names none stands by those that its resources claim.
+    must_support.can_be_populated(seen.run.judged, _pairs(seen), named or None)
+
+
+@then("optional must-support elements are delivered wherever the data has them")
+def must_support_filled(seen: Seen) -> None:
+    must_support.are_populated(seen.run.judged, _pairs(seen))
+
+
+@then("what is delivered has the must-support children that the data has")
+def must_support_children(seen: Seen) -> None:
+    must_support.children_are_filled(seen.run.judged, _pairs(seen))
+
+
+@then("prior authorizations have the extensions of PAS 2.2.1 that the data has")
+def pas_extensions(seen: Seen) -> None:
+    must_support.pas_extensions_come(_pairs(seen))
+
+
+def _pairs(seen: Seen) -> list[must_support.Pair]:
+    return must_support.pairs(seen.run.judged, _delivered(seen), seen.meant())
 
 
 def _delivered(seen: Seen) -> payload.Resources:

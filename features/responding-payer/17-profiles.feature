@@ -116,3 +116,52 @@ Feature: Profiles
   Scenario: References to a version name it as FHIR does
     Given the export of the request "unique"
     Then a reference to a version has the form "Type/id/_history/version"
+
+  @hrex-conf-1
+  Scenario Outline: What must be supported can be delivered (<request>)
+    Given the export of the request "<request>"
+    Then every must-support element that the data has is delivered at least once
+
+    Examples:
+      | request              |
+      | unique               |
+      | every-claim          |
+      | prior-authorizations |
+
+  @pdex-103
+  Scenario Outline: What profiles that are named mark as must-support is delivered (<request>)
+    Given the export of the request "<request>"
+    Then every must-support element that the data has of the profiles the target names is delivered
+
+    Examples:
+      | request              |
+      | unique               |
+      | every-claim          |
+      | prior-authorizations |
+
+  @pdex-81
+  Scenario Outline: Optional elements are there whenever the data has them (<request>)
+    Given the export of the request "<request>"
+    Then optional must-support elements are delivered wherever the data has them
+
+    Examples:
+      | request              |
+      | unique               |
+      | every-claim          |
+      | prior-authorizations |
+
+  @pdex-82
+  Scenario Outline: What comes is filled with what must be supported in it (<request>)
+    Given the export of the request "<request>"
+    Then what is delivered has the must-support children that the data has
+
+    Examples:
+      | request              |
+      | unique               |
+      | every-claim          |
+      | prior-authorizations |
+
+  @pdex-pa-pas221
+  Scenario: Prior authorizations tell of the review and the stay
+    Given the export of the request "prior-authorizations"
+    Then prior authorizations have the extensions of PAS 2.2.1 that the data has

@@ -32,6 +32,11 @@ _SD = PDEX + "StructureDefinition/"
 _PROFILE = claimed(_SD + "pdex-priorauthorization")
 _PAS = "http://hl7.org/fhir/us/davinci-pas/"
 _DISCRIMINATOR = PDEX + "CodeSystem/PDexAdjudicationDiscriminator"
+_PAS_SD = _PAS + "StructureDefinition/"
+_REVIEWED: dict[str, Any] = {
+    "url": _PAS_SD + "extension-claimResponseReviewer",
+    "extension": [{"url": "wasHumanReviewedFlag", "valueBoolean": True}],
+}
 _UNITS = {kind: coded(_DISCRIMINATOR, kind) for kind in ("allowedunits", "consumedunits")}
 _DENIED = coded(_DISCRIMINATOR, "denialreason")
 _TYPES = {k: coded(THO + "claim-type", k) for k in ("professional", "pharmacy")}
@@ -107,11 +112,22 @@ def authorization(
             {"sequence": n, "category": _DOCUMENTS, "valueReference": reference}
             for n, reference in enumerate(documents, 1)
         ]
+    if fate is CHANGED:
+        body["extension"] = [_REVIEWED]
+        body["item"][0]["extension"] += _stay(asked)
     chart.next_as(fate.name, changed)
     expect = WITHHELD if fate.withheld else SENT
     return chart.add(
         "ExplanationOfBenefit", _PROFILE, asked, body, expect=expect, reason=fate.withheld
     )
+
+
+def _stay(begun: int) -> list[dict[str, Any]]:
+    """Three days in hospital, as PAS 2.2.1 tells them."""
+    return [
+        {"url": _PAS_SD + "extension-admissionDates", "valueDate": iso(begun)},
+        {"url": _PAS_SD + "extension-dischargeDate", "valueDate": iso(begun + 3)},
+    ]
 
 
 def _item(fate: Fate, number: str, changed: int, end: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ..loaded_elements import LoadedElements
 from .chart import Entry, iso
 from .named import NAMED, SPECIAL
 from .requests import match_requests
@@ -70,6 +71,7 @@ class MemberTruth:
         self._told = told
         self._counts: dict[str, int] = {}
         self._resources: dict[str, dict[str, Any]] = {}
+        self._elements = LoadedElements()
         self._digest = sha256()
 
     def see(self, entry: Entry) -> None:
@@ -81,7 +83,7 @@ class MemberTruth:
         elif entry.kind == "Coverage":
             self.coverages.append(orjson.loads(entry.body))
         if self._told and len(self._resources) < _MOST_TOLD:
-            self._resources[f"{entry.kind}/{entry.id}"] = _resource_truth(entry)
+            self._resources[f"{entry.kind}/{entry.id}"] = self._resource(entry)
 
     def told_of(self, person: Person) -> dict[str, Any]:
         """Return the member's row once every entry has been seen."""
@@ -102,7 +104,12 @@ class MemberTruth:
         record: dict[str, Any] = {"counts": counts, "sha256": self._digest.hexdigest()}
         if self._told and len(self._resources) < _MOST_TOLD:
             record["resources"] = self._resources
+            record["elements"] = self._elements.told()
         return record
+
+    def _resource(self, entry: Entry) -> dict[str, Any]:
+        elements = self._elements.add(orjson.loads(entry.body), entry.expect)
+        return {**_resource_truth(entry), "elements": elements}
 
 
 def _resource_truth(entry: Entry) -> dict[str, Any]:

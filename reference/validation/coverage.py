@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,19 @@ class Support:
         return [name for name, known in self.elements.items() if known == state]
 
 
+@dataclass(frozen=True)
+class Supported:
+    """A must-support element: its id, its path as in `fhir.elements`, whether it may lack.
+
+    A choice has `[x]` in its path. Only what a path tells is one: of slices, those of extensions
+    and of types.
+    """
+
+    name: str
+    path: str
+    optional: bool
+
+
 @dataclass
 class _Element:
     name: str
@@ -63,6 +76,29 @@ class Coverage:
         support.resources += 1
         run = Run(resource, Around(resource, lambda _reference: None))
         self._left[profile] = _look(self._left[profile], resource, run, support.elements)
+
+    def supported(self, profile: str) -> list[Supported]:
+        """The must-support elements of a profile, as canonical|version."""
+        row = self._engine.tables.row("profile", self._engine.tables.find("profile", profile))
+        return list(self._supported(row["root"], str(row["type"]), ""))
+
+    def _supported(self, node: Row, name: str, path: str | None) -> Iterator[Supported]:
+        for key, child in (node.get("k") or {}).items():
+            slices = (child.get("s") or {}).items()
+            inner = [(f"{key}:{n}", self._step(key, s), s) for n, s in slices]
+            for step, told, one in [(key, key, child), *inner]:
+                below = f"{path}.{told}".lstrip(".") if told and path is not None else None
+                if one.get("ms") and one.get("max") != 0 and below:
+                    yield Supported(f"{name}.{step}", below, not one.get("min"))
+                yield from self._supported(one, f"{name}.{step}", below)
+
+    def _step(self, key: str, slice_: Row) -> str | None:
+        """How a path tells values of a slice, if it can."""
+        types = slice_.get("t") or []
+        if key.endswith("[x]") and len(types) == 1:
+            return f"{key[:-3]}{types[0][0][0].upper()}{types[0][0][1:]}"
+        url = self._engine.discriminators.url(slice_) if "xtension" in key else None
+        return f"{key}({url})" if url else None
 
     def _begin(self, profile: str) -> None:
         tables = self._engine.tables

@@ -94,7 +94,7 @@ class Discriminators:
         if path.startswith("extension("):
             steps = [path]
         if kind == "value" and steps == ["url"]:
-            url = self._url(slice_)
+            url = self.url(slice_)
             if url:
                 return lambda value, _run: isinstance(value, dict) and value.get("url") == url
         node, walk = self._descend(slice_, steps, package)
@@ -107,7 +107,8 @@ class Discriminators:
         return self._value(node, walk, package)
 
     @staticmethod
-    def _url(slice_: Row) -> str | None:
+    def url(slice_: Row) -> str | None:
+        """The URL of an extension that is a slice; None for a slice of something else."""
         fixed = ((slice_.get("k") or {}).get("url") or {}).get("f")
         if fixed:
             return str(fixed)

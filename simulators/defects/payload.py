@@ -10,6 +10,10 @@ from ...reference.fhir import json
 from ..responding import RespondingSimulator
 from .registry import DELIVERED, EVERYTHING, change_lines, defect
 
+# What goes red when an element that must be supported comes nowhere, or not where it was loaded.
+NEVER = ("hrex-conf-1", "pdex-103")
+LESS = (*NEVER, "pdex-81", "pdex-82")
+
 
 def _scope(simulator: RespondingSimulator, **changes: Any) -> None:
     releases = simulator.payer.releases
@@ -153,6 +157,7 @@ rewriting(
     _no_agent_type,
     "pdex-prov-profile",
     also=(
+        *LESS,
         "pdex-06",
         "pdex-08",
         "pdex-126",
@@ -173,6 +178,7 @@ rewriting(
     _format_at_root,
     "pdex-prov-sourceformat",
     also=(
+        *LESS,
         "pdex-06",
         "pdex-126",
         "pdex-128",
@@ -181,10 +187,10 @@ rewriting(
     ),
 )
 rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
-           "pdex-pa-metaprofile", "pdex-pa-use")  # fmt: skip
+           "pdex-pa-metaprofile", "pdex-pa-use", also=(*NEVER, "pdex-119"))  # fmt: skip
 rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
 rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14",
-           "pdex-pa-docs-inline-url")  # fmt: skip
+           "pdex-pa-docs-inline-url", also=(*LESS, "pdex-119"))  # fmt: skip
 
 
 def _no_recorded(resource: dict[str, Any]) -> None:
@@ -208,10 +214,18 @@ def _for_itself(resource: dict[str, Any]) -> None:
 
 
 _TOLD = ("pdex-06", "pdex-19", "pdex-20", "pdex-126", "pdex-128")
-rewriting("PRO-7", "Provenance does not tell when it was recorded", _no_recorded, "pdex-08")
-rewriting("PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD)
+rewriting(
+    "PRO-7",
+    "Provenance does not tell when it was recorded",
+    _no_recorded,
+    "pdex-08",
+    also=(*NEVER, "pdex-119"),
+)
+rewriting(
+    "PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD, also=(*LESS,)
+)
 rewriting("PRO-9", "A Location is the author of records", _location_as_author, "hrex-prov-1",
-           also=("ref-01",))  # fmt: skip
+           also=("pdex-119", "ref-01"))  # fmt: skip
 rewriting("PRO-10", "Agents act on behalf of themselves", _for_itself, "hrex-prov-2")
 without("PRO-11", "The Provenance of an earlier plan stays behind",
          lambda r: not is_a(r, "Provenance") or str(r.get("id")).startswith("tx-"),

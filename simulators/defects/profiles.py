@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..responding import RespondingSimulator
-from .payload import is_a, rewriting, rewritten, without
+from .payload import LESS, NEVER, is_a, rewriting, rewritten, without
 from .registry import change_json, change_lines, defect
 
 Resource = dict[str, Any]
@@ -103,7 +103,7 @@ def _own_version(resource: Resource) -> None:
 _MISSING = ("pdex-80", "hrex-conf-3")
 rewriting("PF-base", "A birth date is words", _no_date, "pdex-119",
           also=("hrex-mm-8", "pdex-202"))  # fmt: skip
-rewriting("PF-code", "Conditions have no code", _no_code, *_MISSING, also=("pdex-97",))
+rewriting("PF-code", "Conditions have no code", _no_code, *_MISSING, also=(*NEVER, "pdex-97"))
 rewriting("PF-category", "Observations have a category of the payer's own", _other_category,
           "pdex-97", also=_MISSING)  # fmt: skip
 rewriting("PF-nameless", "Practitioners have no name", _nameless, "hrex-conf-8",
@@ -113,9 +113,9 @@ rewriting("PF-adjudication", "The date of a decision is words", _date_as_text,
 rewriting("PF-total", "The totals of a prior authorization are of the payer's own", _own_total,
           "pdex-pa-utilization", also=(*_MISSING, "pdex-97", "pdex-119"))  # fmt: skip
 rewriting("PF-when", "A prior authorization does not tell when it was decided",
-          lambda r: _without_extension(r, _WHEN), "pdex-pa-adjdate")  # fmt: skip
+          lambda r: _without_extension(r, _WHEN), "pdex-pa-adjdate", also=LESS)  # fmt: skip
 rewriting("PF-action", "A prior authorization does not tell how it was decided",
-          lambda r: _without_extension(r, _ACTION), "pdex-pa-reviewaction")  # fmt: skip
+          lambda r: _without_extension(r, _ACTION), "pdex-pa-reviewaction", also=LESS)  # fmt: skip
 rewriting("PF-support", "Documents hang on under a category of the payer's own", _own_support,
           "pdex-pa-docs", also=("pdex-97",))  # fmt: skip
 rewriting("PF-binary", "A Binary has no data", _empty_binary, "pdex-239")
@@ -133,6 +133,46 @@ without("PF-payload", "Prior authorizations come without claims",
         "pdex-135")  # fmt: skip
 
 
+def _less(name: str) -> Any:
+    """Immunizations without an element that the data has."""
+
+    def change(resource: Resource) -> None:
+        if is_a(resource, "Immunization"):
+            resource.pop(name, None)
+
+    return change
+
+
+def _some_less(resource: Resource) -> None:
+    if is_a(resource, "Encounter") and resource["id"].endswith("1"):
+        resource.pop("location", None)
+
+
+def _hollow(resource: Resource) -> None:
+    for telecom in resource.get("telecom", []) if is_a(resource, "Patient") else []:
+        telecom.pop("use", None)
+
+
+def _no_review(resource: Resource) -> None:
+    if _is_authorization(resource):
+        for part in (resource, *resource["item"]):
+            kept = [e for e in part.get("extension", []) if not e["url"].endswith(_OF_PAS_221)]
+            part.pop("extension", None)
+            if kept:
+                part["extension"] = kept
+
+
+_OF_PAS_221 = ("claimResponseReviewer", "admissionDates", "dischargeDate")
+rewriting("PF-supported", "Immunizations never tell whether their source is primary",
+          _less("primarySource"), *NEVER, "pdex-81")  # fmt: skip
+rewriting("PF-optional", "Some encounters come without the place that the data has", _some_less,
+          "pdex-81", also=(*NEVER, "pdex-82", "pdex-97"))  # fmt: skip
+rewriting("PF-children", "Telephones come without what they are used for", _hollow, "pdex-82",
+          also=(*NEVER, "pdex-81"))  # fmt: skip
+rewriting("PF-review", "Prior authorizations come without reviewer and stay", _no_review,
+          "pdex-pa-pas221")  # fmt: skip
+
+
 @defect("PF-footing", "Dispenses are of the profile of US Core on the footing of US Core 3.1.1",
         "pdex-02")  # fmt: skip
 def old_footing(simulator: RespondingSimulator) -> None:
@@ -140,7 +180,8 @@ def old_footing(simulator: RespondingSimulator) -> None:
 
 
 @defect("PF-code-210", "Under PDex 2.1.0, too, Conditions have no code",
-        "pdex-v210-mapping-should", version="2.1.0", also=(*_MISSING, "pdex-97"))  # fmt: skip
+        "pdex-v210-mapping-should", version="2.1.0",
+        also=(*NEVER, *_MISSING, "pdex-97"))  # fmt: skip
 def no_code_before(simulator: RespondingSimulator) -> None:
     _change_each(simulator, _no_code)
 

@@ -160,3 +160,24 @@ def test_files_hold_the_population(tmp_path):
     table = orjson.loads((tmp_path / "members.json").read_bytes())
     head = (table["responding_payer"], table["requesting_payer"])
     assert table == orjson.loads(orjson.dumps(population.truth(*head)))
+
+
+def test_the_elements_of_what_may_leave_are_told_and_no_value(truth, records):
+    record = truth["members"][0]["record"]
+    for entry in records[0].entries:
+        index = record["resources"][f"{entry.kind}/{entry.id}"]["elements"]
+        if entry.expect == "withheld":
+            assert index is None
+        else:
+            told = {path.split(".")[0].split("(")[0] for path in record["elements"][index]}
+            assert told <= {name.removeprefix("_") for name in orjson.loads(entry.body)}
+            assert "id" in told
+
+
+def test_money_is_no_element_of_what_it_is_taken_out_of(truth):
+    for member in truth["members"][:40]:
+        record = member["record"]
+        for facts in record["resources"].values():
+            if facts["expect"] == "stripped":
+                told = record["elements"][facts["elements"]]
+                assert not any("currency" in path or path.startswith("total") for path in told)
