@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,10 +22,28 @@ from ..load.running import PAGE, LoadRequest, NothingMeasured, run_load
 from ..reference.errors import PayerExchangeError
 from ..reference.settings import FILE_NAME, find_settings
 from ..simulators.assembly import ResponderOptions, start_responder
+from .load_plan import load_plan
 
 
 class _WithLocustOptions(click.Command):
-    """Keeps what stands after `--` for Locust, so that none of it is taken for the URL."""
+    """Keeps what stands after `--` for Locust, so that none of it is taken for the URL.
+
+    `plan` in the place of a scenario is a command of its own.
+    """
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["plan"]:
+            return load_plan.make_context("plan", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         at = args.index("--") if "--" in args else len(args)
@@ -63,7 +82,8 @@ def load(
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
 
     LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. LT2 to LT12 are
-    short forms of larger runs; a .toml file is a scenario of your own. Without URL and
+    short forms of larger runs; a .toml file is a scenario of your own; `load plan` says when
+    all members are done. Without URL and
     --config a simulated payer is started and asked. Locust's own options follow after --, as in
     `-- --run-time 1m --users 4`. Load is only sent to this machine, for ten minutes at most.
 

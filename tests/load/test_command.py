@@ -28,3 +28,11 @@ def test_a_url_needs_a_settings_file(tmp_path, monkeypatch):
     result = run("LT1", "http://127.0.0.1:1/fhir")
     assert result.exit_code == 2
     assert "--config" in result.output
+
+
+def test_the_plan_tells_the_end_and_what_sets_the_pace():
+    rates = ("--match-rate", 500, "--export-rate", 10_000, "--download-rate", 20_000)
+    result = run("plan", "--members", 1_000_000, *rates, "--intake-rate", 4000)
+    assert result.exit_code == 0, result.output
+    assert "in 1,000 jobs take 6 h 57 min. The pace is set by the intake." in result.output
+    assert run("plan", "--members", 0, *rates, "--intake-rate", 4000).exit_code == 2
