@@ -109,7 +109,7 @@ class Timeline:
 
     def start(self, *, late: bool, dropped: bool) -> None:
         """Count one planned start: one that came late, and one that found no room."""
-        self.starts += Counter(planned=1, late=int(late), dropped=int(dropped))
+        self.starts.update(planned=1, late=int(late), dropped=int(dropped))
         self._row()["dropped"] += int(dropped)
 
     @contextmanager

@@ -177,6 +177,7 @@ def test_starts_of_the_open_model_come_as_planned(config, tmp_path):
     told = results_of(tmp_path)
     assert results.exit_status == 0
     assert told["starts"]["planned"] in (49, 50)
+    assert told["starts"]["dropped"] == 0
     assert results.figures.measure("from-intended").count == told["starts"]["planned"]
     assert sum(row["journeys"] for row in told["timeline"]) == told["starts"]["planned"]
     assert "The model is open" in (tmp_path / "load-summary.md").read_text(encoding="utf-8")
