@@ -32,19 +32,19 @@ def _use(entry: dict[str, Any]) -> Any:
     "R91",
     "Everything leaves claims out",
     "pdex-214",
-    also=(*EVERYTHING, "pdex-139"),
+    also=("ev-07", *EVERYTHING, "pdex-139"),
 )
 def everything_without_claims(simulator: RespondingSimulator) -> None:
     _entries(simulator, "everything", lambda e: _use(e) != "claim")
 
 
 @defect("R91-patient", "Everything leaves the Patient out", "pdex-212", "ev-01",
-        also=(*EVERYTHING, "pdex-139"))  # fmt: skip
+        also=("ev-07", *EVERYTHING, "pdex-139"))  # fmt: skip
 def everything_without_patient(simulator: RespondingSimulator) -> None:
     _entries(simulator, "everything", lambda e: e["resource"]["resourceType"] != "Patient")
 
 
-@defect("R91-page", "Everything has one page only", *EVERYTHING, "pdex-139")
+@defect("R91-page", "Everything has one page only", *EVERYTHING, "pdex-139", also=("ev-07",))
 def one_page(simulator: RespondingSimulator) -> None:
     def change(bundle: dict[str, Any]) -> None:
         bundle["link"] = [x for x in bundle["link"] if x["relation"] != "next"]
