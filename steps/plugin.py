@@ -6,6 +6,7 @@ else. With it, `judging` and the step modules are registered.
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in REQUESTER_MODULES if requester else STEP_MODULES:
         config.pluginmanager.import_plugin(f"{__package__}.{name}")
     config.pluginmanager.register(Plugin.of(config), _JUDGING)
+    if config.getoption("--scenario-events"):
+        # Who was started in the background ignores it: asked to stop, we have a report to write.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -180,4 +180,6 @@ def test_no_switch_of_the_product_leaves_a_check_out():
     rooms = ("reference", "simulators", "steps", "cli", "load", "reports")
     found = [str(p) for room in rooms for p in (SOURCES / room).rglob("*.py")
              if switches.search(p.read_text(encoding="utf-8"))]  # fmt: skip
-    assert found == []
+    # A requesting payer with the defect that it looks at no certificate: the judge has to see one.
+    defect = SOURCES / "simulators" / "requesting_defects" / "credentials.py"
+    assert [path for path in found if path != str(defect)] == []
