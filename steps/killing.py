@@ -10,15 +10,20 @@ import contextlib
 import io
 import multiprocessing
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
 
+from ..reports.catalogue import requirement
 from ..reports.results import Results
 from .plugin import STEP_MODULES
+from .scenarios import tagged_scenarios
+from .selection import packaged_features
 
 # Loaded once, in a process that does nothing but fork: each judge then starts at once.
 _LOADED = ["pytest", "pytest_bdd", "pytest_bdd.plugin", f"{__package__}.plugin",
@@ -71,19 +76,38 @@ class _Breaks(Protocol):
 B = TypeVar("B", bound=_Breaks)
 
 
-def cover(defects: Iterable[B]) -> list[B]:
-    """As few of the defects as it takes to break each requirement that one of them breaks.
+def family(ident: str) -> str:
+    """The family of a requirement: the phase of the exchange, and the guide that it is of."""
+    row = requirement(ident)
+    return f"{row.phase}, {row.source.split(maxsplit=1)[0]}" if row else ident
+
+
+def cover(defects: Iterable[B], of: Callable[[str], str] = family) -> list[B]:
+    """As few of the defects as it takes to break a requirement of each family that one breaks.
 
     Each time the one that breaks most of what is left, the first of its equals.
     """
-    left = list(defects)
-    unbroken = {ident for defect in left for ident in defect.violates}
+    left = {id(defect): (defect, {of(ident) for ident in defect.violates}) for defect in defects}
+    unbroken = {name for _, names in left.values() for name in names}
     chosen = []
     while unbroken:
-        best = max(left, key=lambda defect: len(unbroken.intersection(defect.violates)))
+        best, names = max(left.values(), key=lambda found: len(unbroken & found[1]))
         chosen.append(best)
-        unbroken -= set(best.violates)
+        unbroken -= names
     return chosen
+
+
+def features_about(requirements: Iterable[str], role: str, folder: Path) -> Path:
+    """A folder with the features that have a scenario about one of the requirements, no others.
+
+    What is not read costs no time: most defects are about one or two features of twenty.
+    """
+    wanted = set(requirements)
+    folder.mkdir()
+    for path in packaged_features(role).glob("*.feature"):
+        if any(wanted.intersection(tags) for tags, _ in tagged_scenarios(path)):
+            shutil.copy(path, folder)
+    return folder
 
 
 def judge_kill(defect: str, violates: Iterable[str], also: Iterable[str], results: Results) -> Kill:

@@ -1,8 +1,8 @@
 """The meta-test: a defect turns its requirements red, and no unrelated one.
 
-The quick form, part of every run, plays as few defects as break each requirement once, and of the
-scenarios those of the requirements that a defect names. With PAYER_EXCHANGE_KILL=each every defect
-is played so; with full (`tox -e defects`) every scenario is played for every defect.
+The quick form, part of every run, plays as few defects as break each family of requirements once,
+and of the scenarios those of the requirements that a defect names. With PAYER_EXCHANGE_KILL=each
+(`tox -e kill`) every defect is played so; with full (`tox -e defects`) with every scenario.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ import shutil
 from pathlib import Path
 
 import pytest
-from payer_exchange.cli.scenario_run import VerifyOptions, pytest_arguments, pytest_environment
+from payer_exchange.cli.scenario_run import (
+    RESPONDING,
+    VerifyOptions,
+    pytest_arguments,
+    pytest_environment,
+)
 from payer_exchange.reports.results import Results
 from payer_exchange.reports.writing import read_results
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder
 from payer_exchange.simulators.defects import DEFECTS, Defect
-from payer_exchange.steps.killing import cover, judge_apart, judge_kill
+from payer_exchange.steps.killing import cover, features_about, judge_apart, judge_kill
 
 HOW = os.environ.get("PAYER_EXCHANGE_KILL", "")
 FULL = HOW == "full"
@@ -48,7 +53,8 @@ def play(filled: Path, folder: Path, tags: str, defect: Defect) -> Results:
     try:
         config = folder / "payer-exchange.toml"
         running.write_config(config)
-        options = VerifyOptions(config, tags=tags, report_dir=folder / "report")
+        about = features_about(defect.violates, RESPONDING, folder / "features") if tags else None
+        options = VerifyOptions(config, tags=tags, features=about, report_dir=folder / "report")
         judge_apart(pytest_arguments(options), pytest_environment(options))
         return read_results(options.report_dir)
     finally:
