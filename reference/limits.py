@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .errors import SettingsError
+from .toml_files import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,7 @@ def read_limits(path: Path) -> Limits:
 
     The file names single fields of `Limits`; each is a whole number from 0.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The limits {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The limits {path} are not TOML: {error}.") from error
+    content = read_toml(path, "The limits file")
     known = [f.name for f in fields(Limits)]
     for key, value in content.items():
         if key not in known:

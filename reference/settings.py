@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from .fhir.hrex import MEMBER_MATCH
 from .fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
 from .parties import PayerIdentity
 from .tls import Tls
+from .toml_files import read_toml
 
 FILE_NAME = "payer-exchange.toml"
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
@@ -215,14 +215,7 @@ def read_settings(path: Path) -> Settings:
 
     Raises SettingsError naming the file, the section and the nearest valid key.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"The settings file {path} cannot be read: {error.strerror}."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+    content = read_toml(path, "The settings file")
     settings: Settings = _section(Settings, content, path, "", folder=path.resolve().parent)
     _check(settings, path)
     return settings

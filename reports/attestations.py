@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError
+from ..reference.toml_files import read_toml
 from .catalogue import Requirement, catalogue, requirement
 from .results import RequirementResult, Results
 
@@ -61,12 +61,7 @@ def template(actor: str, today: date) -> str:
 
 def read_attestations(path: Path) -> dict[str, Attestation]:
     """The answers in a TOML file by requirement; raises SettingsError naming file and key."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The attestations {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The attestations {path} are not TOML: {error}.") from error
+    content = read_toml(path, "The attestations file")
     return {ident: _answer(ident, entry, path) for ident, entry in content.items()}
 
 

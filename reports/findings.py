@@ -69,9 +69,7 @@ def sentence(results: Results) -> str:
     violated = len(_ids(results, "fail"))
     gone = [waiver for waiver in results.waivers if waiver.has_to_go]
     if results.verdict == "fail" and gone and not violated:
-        return (
-            f"{counted(len(gone), 'waiver').capitalize()} to be taken away: expired, or met by now."
-        )
+        return f"{counted(len(gone), 'waiver')} must be taken away: expired, or met by now."
     if results.verdict == "fail":
         what = f"violates {counted(violated, 'requirement')}" if violated else "fails"
         return f"The {_role(results)} {what} that it SHALL meet."

@@ -7,7 +7,6 @@ is taken out of the file.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError
+from ..reference.toml_files import read_toml
 from .catalogue import NORMATIVE, catalogue, requirement
 from .results import Results, ScenarioResult, WaiverResult
 
@@ -33,12 +33,7 @@ class Waiver:
 
 def read_waivers(path: Path) -> tuple[Waiver, ...]:
     """The waivers in a TOML file; raises SettingsError naming file, entry and key."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The waivers file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The waivers file {path} is not TOML: {error}.") from error
+    content = read_toml(path, "The waivers file")
     entries = content.pop("waiver", [])
     if content or not isinstance(entries, list):
         raise SettingsError(f"{path}: each waiver is a section [[waiver]], and nothing else is.")

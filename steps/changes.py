@@ -63,9 +63,7 @@ def not_delivered(seen: Seen) -> None:
 
 @when("another client asks for one person with card after card")
 def card_after_card(seen: Seen) -> None:
-    if not seen.run.settings.target.may_be_pressed:
-        raise CannotTell("This asks more of the target than is polite: set [target] "
-                         "may_be_pressed = true where that is welcome.")  # fmt: skip
+    seen.run.require_pressure()
     seen.run.require_single()
     other = OtherClient(seen.run)
     for _ in range(_CARDS):

@@ -148,7 +148,7 @@ def part_or_whole(seen: Seen) -> None:
 
 @when("many exports are started at the same time")
 def many_at_once(seen: Seen) -> None:
-    _require_pressure(seen)
+    seen.run.require_pressure()
     body = export_parameters({"_type": "Patient"})
     started = [seen.run.kick_off("unique", body) for _ in range(_AT_ONCE)]
     seen.look_at_all(started)
@@ -158,7 +158,7 @@ def many_at_once(seen: Seen) -> None:
 
 @when("an export is asked about without pause")
 def polled_without_pause(seen: Seen) -> None:
-    _require_pressure(seen)
+    seen.run.require_pressure()
     target, member = seen.run.target, seen.run.member_id("unique")
     token = seen.run.token("data", member)
     started = seen.run.kick_off("unique", export_parameters({}))
@@ -386,9 +386,3 @@ def _release(seen: Seen, started: Exchange) -> None:
     if started.status == 202 and location:
         token = seen.run.token("data", seen.run.member_id("unique"))
         seen.run.target.delete(urljoin(started.url, location), token)
-
-
-def _require_pressure(seen: Seen) -> None:
-    if not seen.run.settings.target.may_be_pressed:
-        raise CannotTell("This asks more of the target than is polite: set [target] "
-                         "may_be_pressed = true where that is welcome.")  # fmt: skip

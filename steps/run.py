@@ -262,6 +262,12 @@ class TargetRun:
         token = token or self.token("data", member)
         return self.target.kick_off(url, token, parameters, headers=headers)
 
+    def require_pressure(self) -> None:
+        """Raise CannotTell unless more may be asked of the target than is polite."""
+        if not self.settings.target.may_be_pressed:
+            raise CannotTell("This asks more of the target than is polite: set [target] "
+                             "may_be_pressed = true where that is welcome.")  # fmt: skip
+
     def require_single(self) -> None:
         """Raise NotApplicable when the target declares bulk exchange only (pdex-191)."""
         if self.is_bulk_only:

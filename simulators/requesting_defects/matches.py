@@ -43,8 +43,8 @@ def data_first() -> None:
     owner.match = match
 
 
-@defect("Q21", "A member who was not found is asked for all the same", "pdex-196")
-def data_anyway() -> None:
+def _not_found(answer: Callable[[Callable[[], Matched]], Matched]) -> None:
+    """Do something else than stop where a member was not found; it may ask again."""
     owner = _matcher()
     strict = owner.match
 
@@ -52,10 +52,15 @@ def data_anyway() -> None:
         try:
             found: Matched = strict(self, asked)
         except NoMatch:
-            return Matched(("system", "value"), "guessed")
+            return answer(lambda: strict(self, asked))
         return found
 
     owner.match = match
+
+
+@defect("Q21", "A member who was not found is asked for all the same", "pdex-196")
+def data_anyway() -> None:
+    _not_found(lambda _again: Matched(("system", "value"), "guessed"))
 
 
 @defect("Q22", "A match without MemberId is taken for none", "pdex-200")
@@ -187,14 +192,4 @@ _match("Q102", "The match request has the names of an older guide",
 
 @defect("Q103", "A member who was not found is asked for again", "pdex-196")
 def asks_again() -> None:
-    owner = _matcher()
-    strict = owner.match
-
-    def match(self: Any, asked: Any) -> Matched:
-        try:
-            found: Matched = strict(self, asked)
-        except NoMatch:
-            found = strict(self, asked)
-        return found
-
-    owner.match = match
+    _not_found(lambda again: again())

@@ -26,7 +26,7 @@ def test_a_file_changes_the_limits_it_names(tmp_path):
         ("running_jobs = -1", "running_jobs must be a whole number"),
         ("running_jobs = true", "running_jobs must be a whole number"),
         ('tries_a_day = "many"', "tries_a_day must be a whole number"),
-        ("running_jobs", "are not TOML"),
+        ("running_jobs", "is not TOML"),
     ],
 )
 def test_a_wrong_limit_is_named(tmp_path, text, words):
