@@ -26,6 +26,7 @@ from payer_exchange.reference.fhir.ndjson import file_lines
 from payer_exchange.reference.intake.bulk import BulkIntake, BulkMember, BulkRetrieved
 from payer_exchange.reference.intake.bulk_ledger import BulkLedger
 from payer_exchange.reference.intake.ledger import Ledger
+from payer_exchange.reference.intake.quarantine import Quarantine
 from payer_exchange.reference.intake.stages import IntakeSettings
 from payer_exchange.reference.intake.staging import Staging
 from payer_exchange.reference.intake.transform import TAG_SYSTEM
@@ -52,7 +53,7 @@ def measured(folder: Path, members: int, group: int, workers: int) -> dict[str, 
     clock, engine = MovableClock(NOW), open_data_dir(folder / "payer", "intake")
     repository, ledger = Repository(engine), Ledger(engine)
     intake = BulkIntake(
-        repository, ledger, BulkLedger(engine), clock,
+        repository, ledger, BulkLedger(engine), Quarantine(engine), clock,
         IntakeSettings("own", TAG_SYSTEM, "binary"), workers=workers,
     )  # fmt: skip
     taken, bare, lines, size = {"archived": 0.0, "stored": 0.0, "linked": 0.0}, 0.0, 0, 0

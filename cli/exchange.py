@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..reference.intake.conformance import MODES, OFF
 from ..reference.requesting import PhaseEvent
 from ..reference.tasks import ExchangeTask
 from ..reference.trust.mutual_tls import REQUIRED
@@ -28,7 +29,7 @@ from ..simulators.requesting_assembly import (
     start_requester,
 )
 from ..simulators.tls_assembly import TEST
-from .exchange_many import move_many, tell
+from .exchange_many import move_many, tell, tell_nonconforming
 from .simulate import responder_options
 
 _console = Console()
@@ -49,13 +50,20 @@ _WAIT_S = 600
     show_default=True,
     help="How the new plan proves itself: by its key, by UDAP, or by mutual TLS.",
 )
+@click.option(
+    "--profile-check",
+    type=click.Choice(MODES),
+    default=OFF,
+    show_default=True,
+    help="Whether what is received is held to its profiles: told of, or set aside.",
+)
 @click.option("--tls", is_flag=True, help="Over https, with a test authority; mtls implies it.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Keep both payers' databases and archives here.")  # fmt: skip
 def exchange(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, export_method: str, each: bool,
-    auth: str, tls: bool, data_dir: Path | None,
+    auth: str, profile_check: str, tls: bool, data_dir: Path | None,
 ) -> None:  # fmt: skip
     """Start both payers, let members join the new plan, and move their records end to end.
 
@@ -78,6 +86,7 @@ def exchange(
                 export_method=export_method, data_dir=new, tls=responder.client_tls,
                 # In a batch the originals lie beside their documents: two thirds of the bytes.
                 archive_mode="binary" if many else "seed",
+                profile_check=profile_check,
             ),
             on_phase=watcher.see,
         )  # fmt: skip
@@ -85,6 +94,7 @@ def exchange(
             if many:
                 proof = move_many(responder, requester, members, _console, auth)
                 tell(proof, _console)
+                tell_nonconforming(requester.payer.quarantine, _console)
                 whole = proof.holds
             else:
                 ended = _move(responder, requester, watcher, members, auth)
@@ -173,6 +183,7 @@ def _tell(
     _console.print(table)
     for reason, count in sorted(withheld.items()):
         _console.print(f"Withheld: {count:,} {reason}", highlight=False)
+    tell_nonconforming(requester.payer.quarantine, _console)
     if data_dir:
         _console.print(f"Both payers' databases and archives are kept in {data_dir}.")
     return states == Counter({"completed": len(ended)}) and received == stored

@@ -18,6 +18,8 @@ from typing import Any
 
 from rich.console import Console
 
+from ..reference.intake.conformance import OFF
+from ..reference.intake.quarantine import Quarantine
 from ..reference.intake.transform import local_id
 from ..reference.requesting.batches import MATCHED, NO_MATCH
 from ..reference.store.repository import Selection
@@ -32,6 +34,7 @@ from ..simulators.requesting_assembly import (
 )
 
 _PORTION = 500
+_NAMED_AT_MOST = 5
 # What each resource of the population carries: the id of the one member it is about.
 _MARKER = re.compile(rb"\bm\d{7}\b")
 _OPT_INS = {"resourceType": "Parameters",
@@ -105,6 +108,19 @@ def tell(proof: Proof, console: Console) -> None:
         else "What was loaded carries no markers to look for."
     )
     console.print(f"Digests: {proof.unequal_digests:,} unequal. {markers}", highlight=False)
+
+
+def tell_nonconforming(quarantine: Quarantine, console: Console) -> None:
+    """Say how many resources do not conform, what became of them, and which rules they break."""
+    if quarantine.mode == OFF:
+        return
+    found = quarantine.of()
+    states = Counter(line.state for line in found)
+    told = ", ".join(f"{n:,} {state}" for state, n in sorted(states.items())) or "none"
+    console.print(f"Resources that do not conform to their profile: {told}.", highlight=False)
+    rules = Counter((f["rule"], f["path"]) for line in found for f in line.as_json()["findings"])
+    for (rule, path), count in rules.most_common(_NAMED_AT_MOST):
+        console.print(f"  {count:,} x {rule} at {path}", highlight=False)
 
 
 def _joiners(

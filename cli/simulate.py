@@ -15,6 +15,7 @@ from ..reference.export.queue import HEARTBEAT_S
 from ..reference.fhir import json
 from ..reference.fhir.pdex import NEWEST, VERSIONS
 from ..reference.holdings import Filled, read_paths
+from ..reference.intake.conformance import MODES, OFF
 from ..reference.roles import role
 from ..reference.settings import read_settings
 from ..reference.tls import ServerTls, Tls
@@ -229,6 +230,20 @@ def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> Non
     help="Originals inside the DocumentReference, or beside it.",
 )
 @click.option(
+    "--profile-check",
+    type=click.Choice(MODES),
+    default=OFF,
+    show_default=True,
+    help="Whether what is received is held to its profiles: told of, or set aside.",
+)
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    type=click.Path(exists=True),
+    help="A FHIR package that stands before the shipped profiles: .tgz or folder.",
+)
+@click.option(
     "--accepted",
     type=click.Choice(["200", "202"]),
     default="200",
@@ -239,13 +254,15 @@ def requesting_payer(
     host: str, port: int, public_url: str, data_dir: Path | None, database: str,
     tls_certificate: str, tls_key: str, config: Path | None,
     registration: Any, paths: tuple[Path, ...], config_out: Path | None,
-    export_method: str, archive: str, accepted: str,
+    export_method: str, archive: str, accepted: str, profile_check: str,
+    packages: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Play the requesting ("new") payer until interrupted."""
     running = start_requester(
         RequesterOptions(
             host=host, port=port, public_url=public_url, data_dir=data_dir, database=database,
             export_method=export_method, archive_mode=archive, accepted_status=int(accepted),
+            profile_check=profile_check, profile_packages=packages,
             tls=_client_tls(config), listener=_listener(tls_certificate, tls_key),
         )
     )  # fmt: skip

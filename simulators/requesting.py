@@ -94,6 +94,9 @@ class RequestingSimulator:
         route("/AuditEvent", "audit_events", self.audit_events)
         route("/work-list", "work_list", self.work_list)
         route("/batches/<ident>", "batch", self.batch)
+        route("/nonconforming", "nonconforming", self.nonconforming)
+        route("/nonconforming/<task>/<file>/<int:line>", "set_aside", self.set_aside)
+        route("/nonconforming/<task>/release", "release", self.release, methods=["POST"])
         route("/duties", "duties", self.duties)
         route("/ask-what-is-due", "ask_due", self.ask_due, methods=["POST"])
         return admin
@@ -228,6 +231,32 @@ class RequestingSimulator:
         self.payer.tasks.get(ident)
         return json_answer(self.payer.batch_summary(ident))
 
+    def nonconforming(self) -> Response:
+        """Received lines that do not conform, without a word of what they say."""
+        task, state = (request.args.get(name, "") for name in ("task", "state"))
+        found = self.payer.quarantine.of(task, state)
+        return json_answer([line.as_json() for line in found])
+
+    def set_aside(self, task: str, file: str, line: int) -> Response:
+        """One line that was set aside, byte for byte."""
+        for held in self.payer.ledger.quarantined(task):
+            if (held.file, held.line) == (file, line):
+                return Response(held.body, mimetype="application/octet-stream")
+        raise BadRequest("No such line was set aside.", status=404, code="not-found")
+
+    def release(self, task: str) -> Response:
+        """Store lines after all: those that are named, or else those that conform by now."""
+        self.payer.tasks.get(task)
+        body = json_body()
+        lines = body.get("lines", [])
+        if set(body) - {"lines"} or not isinstance(lines, list) or not all(map(_is_place, lines)):
+            raise BadRequest('Send {"lines": [{"file": "...", "line": 1}]}, or {} to check all '
+                             "lines of the Task again.", code="structure")  # fmt: skip
+        releases = self.payer.releases
+        places = {(line["file"], line["line"]) for line in lines}
+        count = releases.release(task, places) if lines else releases.check_again(task)
+        return json_answer({"released": count})
+
     # Parts
 
     def _rows(self, rows: Iterable[Row]) -> Response:
@@ -264,6 +293,11 @@ class RequestingSimulator:
         for status, text in HTTP_ERRORS:
             register(status, http_error(text))
         register(Exception, _broken)
+
+
+def _is_place(line: Any) -> bool:
+    return (isinstance(line, dict) and set(line) == {"file", "line"}
+            and isinstance(line["file"], str) and isinstance(line["line"], int))  # fmt: skip
 
 
 def _broken(error: Exception) -> Response:

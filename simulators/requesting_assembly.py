@@ -43,6 +43,8 @@ class RequesterOptions:
     bulk_export_method: str = "davinci-data-export"
     batch_size: int = 1000
     intake_workers: int = 0
+    profile_check: str = "off"
+    profile_packages: tuple[str, ...] = ()
     threads: int = 8
     tls: Tls = field(default_factory=Tls)
     """Whom it trusts, and what it shows to the payers it asks."""
@@ -123,6 +125,8 @@ def _payer(
         bulk_export_method=options.bulk_export_method,
         batch_size=options.batch_size,
         intake_workers=options.intake_workers,
+        profile_check=options.profile_check,
+        profile_packages=options.profile_packages,
     )
     return RequestingPayer(settings, engine, clock=clock, on_phase=on_phase)
 

@@ -37,7 +37,12 @@ def papers(task_id: str) -> str:
 
 def document_id(task_id: str, file: StagedFile) -> str:
     """The id of the DocumentReference that archives a file: the same whenever it is asked."""
-    return "arc-" + hashlib.sha256(f"{task_id}/{file.name}".encode()).hexdigest()[:40]
+    return document_of(task_id, file.name)
+
+
+def document_of(task_id: str, name: str) -> str:
+    """The same by the name of the file."""
+    return "arc-" + hashlib.sha256(f"{task_id}/{name}".encode()).hexdigest()[:40]
 
 
 def archive_file(

@@ -27,7 +27,9 @@ from .crew import Block, Crew, Job, blocks, local_lines, sort_lines
 from .deletions import deleted_keys
 from .ledger import Ledger
 from .owners import EVERYBODY, Sorting, pointed_at
+from .quarantine import Quarantine
 from .quick_store import QuickStore, quick_store
+from .reading import NOT_CONFORMING
 from .rewriting import Packed, Part
 from .stages import IntakeSettings, link_to
 from .staging import Retrieved, StagedFile
@@ -95,6 +97,7 @@ class BulkIntake:
         repository: Repository,
         ledger: Ledger,
         bulk_ledger: BulkLedger,
+        quarantine: Quarantine,
         clock: Clock,
         settings: IntakeSettings,
         *,
@@ -103,6 +106,7 @@ class BulkIntake:
         self._repository = repository
         self._ledger = ledger
         self.ledger = bulk_ledger
+        self._quarantine = quarantine
         self._clock = clock
         self._settings = settings
         self._crew = Crew(workers)
@@ -153,6 +157,7 @@ class BulkIntake:
         self.ledger.begin(
             [m.task_id for m in found.members], found.batch_id, [f.name for f in found.files]
         )
+        self._quarantine.check(found.batch_id, found.outputs, folder, self._crew)
         sorting, part = self.sort(found, folder)
         refused = self._refused(found, part)
         refuse({found.members[n].task_id: why for n, why in refused.items()})
@@ -170,12 +175,13 @@ class BulkIntake:
         part = self._part(found)
         path, sorting = _written(part, folder), Sorting()
         for file in found.outputs:
-            sorting.begin()
+            sorting.begin(self._quarantine.set_aside(found.batch_id, file.name))
             jobs = ((str(path), file.kind, "", b, _NO_OWNERS) for b in blocks(folder / file.name))
             for answer in self._crew.each(sort_lines, jobs):
                 sorting.take(answer)
         if pattern := sorting.follow():
             sorting.finish(_referrers(found, folder, sorting, pattern))
+        sorting.set_aside()
         return sorting, replace(part, owners=self._with_known(part, sorting.owners))
 
     def link(self, found: BulkRetrieved) -> None:
@@ -278,8 +284,17 @@ class BulkIntake:
     def _turn_away(
         self, found: BulkRetrieved, file: StagedFile, folder: Path, sorting: Sorting, number: int
     ) -> None:
-        """Keep the bad lines of a file for a person to look at, with the member's Task if known."""
-        faults = {line: fault for (of, line), fault in sorting.faults.items() if of == number}
+        """Keep the bad lines of a file for a person to look at, with the member's Task if known.
+
+        Of a member whose exchange was stopped nothing is kept.
+        """
+        gone = _gone(found)
+        faults = {line: fault for (of, line), fault in sorting.faults.items()
+                  if of == number and fault[1] not in gone}  # fmt: skip
+        self._quarantine.settle(
+            found.batch_id, file.name,
+            lambda line: _held_by(found, sorting, (number, line - 1)),
+        )  # fmt: skip
         if not faults:
             return
         rows = (
@@ -371,6 +386,14 @@ def _gone(found: BulkRetrieved) -> range:
 
 def _task(found: BulkRetrieved, owner: int) -> str:
     return found.members[owner].task_id if 0 <= owner < len(found.members) else found.batch_id
+
+
+def _held_by(found: BulkRetrieved, sorting: Sorting, place: tuple[int, int]) -> str | None:
+    """Whose Task tells of a line that does not conform; nobody's if it is kept for no other."""
+    fault, owner = sorting.faults.get(place, ("", sorting.lines[place[0]][place[1]]))
+    if owner in _gone(found) or fault not in ("", NOT_CONFORMING):
+        return None
+    return _task(found, owner)
 
 
 def _linked(row: Row, imported: str, now: datetime) -> Stored | None:

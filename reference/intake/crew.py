@@ -20,6 +20,7 @@ from .rewriting import Packed, Part, Rewriter
 _WAITING = 2
 BLOCK = 1 << 20
 Answer = TypeVar("Answer")
+Work = TypeVar("Work")
 
 
 class Block(NamedTuple):
@@ -71,7 +72,7 @@ class Crew:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
-    def each(self, work: Callable[[Job], Answer], jobs: Iterable[Job]) -> Iterator[Answer]:
+    def each(self, work: Callable[[Work], Answer], jobs: Iterable[Work]) -> Iterator[Answer]:
         """The answer to each job, in order; only a few jobs are held at a time."""
         if not self._workers:
             yield from map(work, jobs)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Engine,
     Integer,
     LargeBinary,
@@ -198,11 +199,30 @@ class Ledger:
 
     def quarantined(self, task_id: str) -> list[Quarantined]:
         """The lines of an exchange that were turned away."""
+        return self._turned_away(QUARANTINE.c.task_id == task_id)
+
+    def turned_away(self, task_id: str, file: str, line: int) -> Quarantined:
+        """One line of an exchange that was turned away, with its bytes."""
+        [found] = self._turned_away(*_place(task_id, file, line))
+        return found
+
+    def take_back_in(self, line: Quarantined) -> None:
+        """Forget that a line was turned away."""
+        with self._engine.begin() as connection:
+            place = _place(line.task_id, line.file, line.line)
+            connection.execute(delete(QUARANTINE).where(*place))
+
+    def _turned_away(self, *where: ColumnElement[bool]) -> list[Quarantined]:
         columns = [c for c in QUARANTINE.columns if c.name != "seq"]
-        statement = select(*columns).where(QUARANTINE.c.task_id == task_id)
         with self._engine.connect() as connection:
-            return [Quarantined(**row) for row in connection.execute(statement).mappings()]
+            rows = connection.execute(select(*columns).where(*where)).mappings()
+            return [Quarantined(**row) for row in rows]
 
     def reasons(self, task_id: str) -> dict[str, int]:
         """How many lines of an exchange were turned away, by reason."""
         return dict(sorted(Counter(q.reason for q in self.quarantined(task_id)).items()))
+
+
+def _place(task_id: str, file: str, line: int) -> tuple[ColumnElement[bool], ...]:
+    columns = QUARANTINE.c
+    return columns.task_id == task_id, columns.file == file, columns.line == line

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import RecordRejected
 from ..fhir import json
 from ..fhir.references import binary_urls, patient_of, references_in
-from .reading import FOREIGN, SHARED, TWICE, line_fault, read_resource
+from .reading import FOREIGN, NOT_CONFORMING, SHARED, TWICE, line_fault, read_resource
 from .transform import own_key
 
 # Owners are numbers of members; these stand for what has none.
@@ -63,11 +63,14 @@ class Sorting:
     """By file, how many lines came at a time."""
     faults: dict[Place, tuple[str, int]] = field(default_factory=dict)
     _open: dict[str, tuple[Place, tuple[str, ...]]] = field(default_factory=dict)
+    _unfit: Collection[int] = ()
+    _aside: dict[Place, str] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """A new file comes."""
+    def begin(self, unfit: Collection[int] = ()) -> None:
+        """A new file comes; `unfit` has the numbers of its lines that are to be set aside."""
         self.lines.append(array("i"))
         self.counts.append([])
+        self._unfit = unfit
 
     def take(self, lines: Iterable[Sorted]) -> None:
         """Add lines of the file that has begun."""
@@ -78,7 +81,10 @@ class Sorting:
             here.append(UNKNOWN if fault or twice else owner)
             if fault or twice:
                 self.faults[place] = fault or twice, owner
-            elif owner == UNKNOWN:
+                continue
+            if len(here) in self._unfit:
+                self._aside[place] = key
+            if owner == UNKNOWN:
                 self._open[key] = place, leads
             else:
                 self.owners[key] = owner
@@ -104,6 +110,15 @@ class Sorting:
         for place, _ in self._open.values():
             self.faults[place] = UNOWNED, NOBODY
         self._open.clear()
+
+    def set_aside(self) -> None:
+        """Turn away what does not conform, now that it is known whose it is."""
+        for (file, line), key in self._aside.items():
+            owner = self.lines[file][line]
+            if owner != UNKNOWN:
+                self.faults[file, line] = NOT_CONFORMING, owner
+                self.lines[file][line] = UNKNOWN
+                del self.owners[key]
 
     def is_open(self, key: str) -> bool:
         """Whether a received key has no owner yet."""

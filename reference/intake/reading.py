@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from .transform import ONE_IDENTIFIER
 SHARED = frozenset({"Endpoint", "HealthcareService", "Location", "Medication", "Organization",
                     "Practitioner", "PractitionerRole", "Substance"})  # fmt: skip
 FOREIGN = "A resource is about another member."
+NOT_CONFORMING = "A resource does not conform to its profile."
 TWICE = "A resource came twice."
 _WRONG_TYPE = "A line holds another type than its file."
 _WRONG_SHAPE = "A resource has not the shape of R4."
@@ -42,11 +43,16 @@ class Line:
 
 
 def read_lines(
-    lines: Iterable[bytes], kind: str, source_patient: str, seen: set[Key]
+    lines: Iterable[bytes],
+    kind: str,
+    source_patient: str,
+    seen: set[Key],
+    set_aside: Collection[int] = (),
 ) -> Iterator[Line]:
     """Each line of one file with its key or its fault; `seen` grows by the keys.
 
-    The same lines give the same answers whenever they are read.
+    The same lines give the same answers whenever they are read. `set_aside` has the numbers of
+    those that do not conform.
     """
     for number, body in enumerate(lines, 1):
         try:
@@ -55,7 +61,7 @@ def read_lines(
             yield Line(number, body, fault=str(fault))
             continue
         seen.add(key)
-        yield Line(number, body, key)
+        yield Line(number, body, key, NOT_CONFORMING if number in set_aside else "")
 
 
 def read_resource(body: bytes) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from ..fhir import json
 from ..fhir.ndjson import file_lines, lines_of
 from ..store.facts import stored, stored_line
 from ..store.repository import Key, Repository, Row, Selection, Stored, sortable
-from .archive import archive_file, archived_bytes, document_id, papers
+from .archive import archive_file, archived_bytes, document_id, document_of, papers
+from .crew import Crew
 from .deletions import deleted_keys
 from .digest import digest_of
 from .ledger import Imported, Ledger, Quarantined
-from .reading import SHARED, Line, read_lines
+from .quarantine import Quarantine
+from .reading import NOT_CONFORMING, SHARED, Line, read_lines
 from .staging import Retrieved, StagedFile, sha256_of
 from .transform import Origin, local_id, normal, restore, transform
 from .vouching import import_provenance, provenance_id
@@ -42,10 +44,16 @@ class Intake:
     """Takes received files through the stages; every stage may be done twice."""
 
     def __init__(
-        self, repository: Repository, ledger: Ledger, clock: Clock, settings: IntakeSettings
+        self,
+        repository: Repository,
+        ledger: Ledger,
+        quarantine: Quarantine,
+        clock: Clock,
+        settings: IntakeSettings,
     ) -> None:
         self._repository = repository
         self.ledger = ledger
+        self.quarantine = quarantine
         self._clock = clock
         self.settings = settings
         self._steps: tuple[Callable[[Retrieved, Path], None], ...] = (
@@ -95,15 +103,14 @@ class Intake:
         """
         origin = self.origin(found)
         self.ledger.begin(found.task_id)
+        self.quarantine.check(found.task_id, _outputs(found), folder, Crew())
         keys = {line.key for _, line in self._lines(found, folder) if not line.fault}
         self._check_patient(keys, origin)
         known = keys | self.ledger.known(origin.issuer, origin.imported_patient)
         (folder / "transformed").mkdir(exist_ok=True)
         seen: set[Key] = set()
         for file in _outputs(found):
-            lines = read_lines(
-                file_lines(folder / file.name), file.kind, found.source_patient, seen
-            )
+            lines = self._read(found, file, file_lines(folder / file.name), seen)
             self._transform_file(found, file, lines, folder / "transformed", known)
 
     def store(self, found: Retrieved, folder: Path) -> None:
@@ -152,7 +159,25 @@ class Intake:
                 lambda links: [e for e in links if e.get("other", {}).get("reference") != gone],
             )
         self.ledger.begin(found.task_id)
+        self.quarantine.forget(found.task_id)
         return removed
+
+    # Later
+
+    def take_in(self, found: Retrieved, resource: dict[str, Any], exchange: str, file: str) -> None:
+        """Store one received resource beside what is there, with its Provenance.
+
+        What came under its key since stays. What points at it still does so by its URL at the
+        source, until the record is asked for again.
+        """
+        origin, key = self.origin(found), (resource["resourceType"], resource["id"])
+        known = {key, *self.ledger.known(origin.issuer, origin.imported_patient)}
+        entry = _entry(found, key, origin, document_of(exchange, file))
+        self.ledger.add([entry])
+        local = json.write(transform(resource, origin, known.__contains__))
+        if self._repository.get(*entry.key) is None:
+            self._put_changed([stored_line(local, now=self._clock.now())])
+            self._repository.put_many([self._provenance(entry, found)])
 
     # Digests
 
@@ -173,9 +198,7 @@ class Intake:
         lines = (
             line
             for file in _outputs(found)
-            for line in read_lines(
-                lines_of([self._archived(found, file)]), file.kind, found.source_patient, seen
-            )
+            for line in self._read(found, file, lines_of([self._archived(found, file)]), seen)
         )
         return digest_of(normal(json.read_exact(x.body), origin) for x in lines if not x.fault)
 
@@ -184,9 +207,14 @@ class Intake:
     def _lines(self, found: Retrieved, folder: Path) -> Iterator[tuple[StagedFile, Line]]:
         seen: set[Key] = set()
         for file in _outputs(found):
-            rows = file_lines(folder / file.name)
-            for line in read_lines(rows, file.kind, found.source_patient, seen):
+            for line in self._read(found, file, file_lines(folder / file.name), seen):
                 yield file, line
+
+    def _read(
+        self, found: Retrieved, file: StagedFile, lines: Iterable[bytes], seen: set[Key]
+    ) -> Iterator[Line]:
+        aside = self.quarantine.set_aside(found.task_id, file.name)
+        return read_lines(lines, file.kind, found.source_patient, seen, aside)
 
     def _check_patient(self, keys: set[Key], origin: Origin) -> None:
         if ("Patient", origin.source_patient) not in keys:
@@ -220,6 +248,10 @@ class Intake:
                 stream.write(json.write(local) + b"\n")
                 entries.append(_entry(found, line.key, origin, document))
         self.ledger.add(entries, turned_away)
+        otherwise = {q.line for q in turned_away if q.reason != NOT_CONFORMING}
+        self.quarantine.settle(
+            found.task_id, file.name, lambda n: None if n in otherwise else found.task_id
+        )
 
     def _put_changed(self, batch: list[Stored]) -> None:
         keys = [(r.type, r.id) for r in batch]
@@ -247,7 +279,7 @@ class Intake:
             recorded=found.received,
         )
         row = stored(resource, json.write(resource), now=self._clock.now())
-        return replace(row, compartment=self.origin(found).imported_patient)
+        return replace(row, compartment=_home(found, self.origin(found)))
 
     def _dates(self, keys: list[Key]) -> dict[Key, str]:
         return {r.key: r.last_updated for r in self._repository.by_keys(keys, bodies=False)}
@@ -312,10 +344,15 @@ def _entry(found: Retrieved, key: Key, origin: Origin, document: str) -> Importe
         local_id=local_id(origin.issuer, kind, ident),
         source_id=ident,
         issuer=origin.issuer,
-        compartment="" if kind in SHARED else origin.imported_patient,
+        compartment="" if kind in SHARED else _home(found, origin),
         local_patient=origin.local_patient,
         document=document,
     )
+
+
+def _home(found: Retrieved, origin: Origin) -> str:
+    """The compartment of the member; what several members share is in none."""
+    return origin.imported_patient if found.source_patient else ""
 
 
 def _next_version(row: Row | None) -> int:

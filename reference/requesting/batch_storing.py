@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from ..fhir.dates import parse_moment
 from ..intake.bulk import BulkIntake, BulkMember, BulkRetrieved
 from ..intake.bulk_digest import Digests
 from ..intake.bulk_ledger import BulkLedger, portions
-from ..intake.staging import StagedFile
+from ..intake.quarantine import notes
+from ..intake.staging import Retrieved, StagedFile
 from ..intake.transform import local_id
 from ..tasks import COMPLETED, IN_PROGRESS, RUNNING, ExchangeTask
 from . import batches as outcome
@@ -45,8 +46,8 @@ class PartStore:
         self._reached = reached
         self._on_phase = on_phase
         self.ledger = BulkLedger(rooms.engine)
-        self.intake = BulkIntake(rooms.repository, rooms.ledger, self.ledger, rooms.clock,
-                                 rooms.intake.settings,
+        self.intake = BulkIntake(rooms.repository, rooms.ledger, self.ledger,
+                                 rooms.intake.quarantine, rooms.clock, rooms.intake.settings,
                                  workers=rooms.settings.intake_workers)  # fmt: skip
 
     def close(self) -> None:
@@ -112,6 +113,14 @@ class PartStore:
                 digests = Digests(self._rooms.repository, self._rooms.ledger, self.intake)
                 yield from digests.of(self.found(part, number))
 
+    def source_of(self, batch_id: str, file: str) -> Retrieved:
+        """Where a file of a batch came from, as for what its members share."""
+        for part in self._batches.parts(batch_id):
+            for number, group in enumerate(part.received):
+                if file in {f["name"] for f in group["files"]}:
+                    return self.found(part, number).papers
+        raise KeyError(file)
+
     # Parts
 
     def _store_group(self, part: Part, number: int) -> tuple[Part, int]:
@@ -160,10 +169,11 @@ class PartStore:
         members, total = {m.task_id: m for m in found.members}, 0
         for some in portions(members):
             counts, reasons = self.ledger.stored(some), self.ledger.turned_away(some)
+            unfit = self._rooms.intake.quarantine.counts(some)
             tasks = self._rooms.tasks.of(some, *RUNNING)
             ended = [
                 self._ended(task, found, members[task.id], counts[task.id],
-                            reasons.get(task.id, {}))
+                            reasons.get(task.id, {}), notes(unfit.get(task.id)))
                 for task in tasks
             ]  # fmt: skip
             self._rooms.tasks.finish_many(ended)
@@ -178,12 +188,14 @@ class PartStore:
         member: BulkMember,
         stored: int,
         reasons: Mapping[str, int],
+        also: Iterable[str],
     ) -> ExchangeTask:
         imported = local_id(found.issuer, "Patient", member.source_patient)
         problems = sum(file.lines for file in found.files if file.role == "error")
         texts = [_PROBLEMS.format(problems)] if problems else []
         texts += [f"{count} received lines were not stored. {why}" for why, count in
                   reasons.items()]  # fmt: skip
+        texts += also
         texts.append(f"{stored} resources were received and stored.")
         return self._rooms.tasks.noted(
             task, COMPLETED, *texts, outputs=[("patient", f"Patient/{imported}")],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadRequest
 from ..intake.bulk_ledger import BulkLedger
+from ..intake.quarantine import Quarantine
 from . import batches as outcome
 from .batches import Batches
 from .request import InvokeRequest, read_invoke
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 _INCOMPLETE = "incomplete"
 
 
-def summary(batches: Batches, ledger: BulkLedger, batch_id: str) -> dict[str, Any]:
+def summary(
+    batches: Batches, ledger: BulkLedger, quarantine: Quarantine, batch_id: str
+) -> dict[str, Any]:
     """Counts of members by outcome and of lines received, stored and turned away by reason."""
     counts = batches.outcomes(batch_id)
     stored, reasons = _lines(batches, ledger, batch_id)
@@ -33,6 +36,7 @@ def summary(batches: Batches, ledger: BulkLedger, batch_id: str) -> dict[str, An
         "problems": sum(file["lines"] for file in files if file["role"] == "error"),
         "stored": stored,
         "turned_away": dict(sorted(reasons.items())),
+        "nonconforming": dict(sorted(quarantine.total(batch_id).items())),
     }
 
 

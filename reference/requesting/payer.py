@@ -18,6 +18,7 @@ from ..errors import BadRequest
 from ..fhir import json
 from ..http import Exchange
 from ..intake.archive import archived_bytes, document_id
+from ..intake.releasing import Releases
 from ..intake.staging import Retrieved
 from ..opt_in import OptIn, OptInEvent
 from ..parties import PayerIdentity
@@ -75,6 +76,8 @@ class RequestingPayer:
         self.records = rooms.records
         self.opt_ins = rooms.opt_ins
         self.intake = rooms.intake
+        self.quarantine = rooms.intake.quarantine
+        self.releases = Releases(rooms.intake, self._source_of)
         self.exchanges = Exchanges(rooms, sleep=sleep, on_phase=on_phase, on_exchange=on_exchange)
         self.batches = Batches(engine)
         self.bulk = BatchExchanges(
@@ -189,7 +192,7 @@ class RequestingPayer:
 
     def batch_summary(self, batch_id: str) -> dict[str, Any]:
         """How many members of a batch had which outcome, and how many lines came of it."""
-        return summary(self.batches, self.bulk.store.ledger, batch_id)
+        return summary(self.batches, self.bulk.store.ledger, self.intake.quarantine, batch_id)
 
     def batch_digests(self, batch_id: str) -> Iterator[tuple[str, str, str]]:
         """(Task, digest of what is stored, digest of what the archive holds) of each member.
@@ -256,6 +259,12 @@ class RequestingPayer:
         if not content:
             raise BadRequest("Nothing was received for this Task.", status=409, code="conflict")
         return Retrieved.from_json(content)
+
+    def _source_of(self, task_id: str, file: str) -> Retrieved:
+        """What came in an exchange; for what a batch's members share, where its file came from."""
+        if task_id.startswith(BATCH) and PART not in task_id:
+            return self.bulk.store.source_of(task_id, file)
+        return self.retrieved(task_id)
 
     def trace(self, task_id: str) -> list[dict[str, Any]]:
         """The phase records of an exchange, in order (SD-11)."""

@@ -18,6 +18,7 @@ from ..event_log import tell
 from ..http import Exchange, HttpClient
 from ..intake.archive import document_id
 from ..intake.ledger import Ledger
+from ..intake.quarantine import Quarantine, notes
 from ..intake.stages import STAGES, Intake, IntakeSettings, verify_files
 from ..intake.staging import Retrieved, Staging
 from ..opt_in import OptIns
@@ -59,6 +60,7 @@ class Rooms:
         """The rooms in a database; what is missing in it is made."""
         repository, servers, ledger = Repository(engine), ServerRegistry(engine), Ledger(engine)
         own = settings.identity.organization_id
+        quarantine = Quarantine(engine, settings.profile_check, settings.profile_packages)
         return cls(
             settings,
             engine,
@@ -73,6 +75,7 @@ class Rooms:
             Intake(
                 repository,
                 ledger,
+                quarantine,
                 clock,
                 IntakeSettings(own, settings.tag_system, settings.archive_mode),
             ),
@@ -245,13 +248,15 @@ class Exchanges:
             )
             phase.details["counts"] = ledger.counts(task_id)
             phase.details["withheld"] = ledger.reasons(task_id)
+            phase.details["nonconforming"] = self._rooms.intake.quarantine.total(task_id)
         self._close_task(found)
 
     def _close_task(self, found: Retrieved) -> None:
         task_id, ledger = found.task_id, self._rooms.ledger
         imported = self._rooms.intake.origin(found).imported_patient
         self._tasks.set_outputs(task_id, [*_documents(found), ("patient", f"Patient/{imported}")])
-        for note in _warnings(found, ledger.reasons(task_id)):
+        told = notes(self._rooms.intake.quarantine.total(task_id))
+        for note in (*_warnings(found, ledger.reasons(task_id)), *told):
             self._tasks.note(task_id, note)
         stored = sum(ledger.counts(task_id).values())
         self._tasks.finish(task_id, COMPLETED, f"{stored} resources were received and stored.")

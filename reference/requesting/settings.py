@@ -12,6 +12,7 @@ from ..errors import SettingsError
 from ..fhir.pdex import BULK_MEMBER_MATCH
 from ..http import Exchange, HttpClient
 from ..intake.archive import MODES
+from ..intake.conformance import MODES as PROFILE_CHECKS
 from ..intake.transform import TAG_SYSTEM
 from ..parties import PayerIdentity
 from ..registration.servers import BULK_EXPORT_METHODS, EXPORT_METHODS, Server
@@ -48,6 +49,10 @@ class RequestingSettings:
     """How many members a bulk match submits at most."""
     intake_workers: int = 0
     """How many processes help to check and rewrite what bulk exports bring; 0: none."""
+    profile_check: str = "off"
+    """Whether received resources are held to their profiles: off, report or quarantine."""
+    profile_packages: tuple[str, ...] = ()
+    """FHIR packages that stand before the shipped tables when they are: .tgz files or folders."""
     accepted_status: int = 200
     """What an accepted invoke-export is answered with: 200, or 202."""
     exchange_threads: int = 4
@@ -83,6 +88,7 @@ class RequestingSettings:
         """
         for name, allowed in (("archive_mode", MODES), ("export_method", EXPORT_METHODS),
                               ("bulk_export_method", BULK_EXPORT_METHODS),
+                              ("profile_check", PROFILE_CHECKS),
                               ("accepted_status", (200, 202))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} is one of {', '.join(map(str, allowed))}.")
