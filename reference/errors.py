@@ -23,6 +23,7 @@ No message holds a member's name, identifier or date, or a secret.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class PayerExchangeError(Exception):
@@ -90,7 +91,8 @@ class RecordRejected(PayerExchangeError):
 class BadRequest(PayerExchangeError):
     """What a caller sent breaks a rule; rendered as an OperationOutcome.
 
-    `status` is the HTTP status, `code` the issue type, `expression` the FHIRPath of the element.
+    `status` is the HTTP status, `code` the issue type, `expression` the FHIRPath of the element;
+    `issues` are what else is wrong, as the OperationOutcome tells it.
     """
 
     message: str
@@ -98,6 +100,7 @@ class BadRequest(PayerExchangeError):
     code: str = "invalid"
     expression: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    issues: tuple[dict[str, Any], ...] = ()
 
     def __str__(self) -> str:
         return self.message

@@ -42,8 +42,18 @@ def read_request(body: Mapping[str, Any]) -> MemberMatchRequest:
     resources lack what the profile requires (PDex diagram; hrex-parameters-member-match-in).
     """
     request = request_of(parameters_of(body))
-    check_request(request)
+    try:
+        check_request(request)
+    except BadRequest as error:
+        error.expression = _in_parameters(error.expression)
+        raise
     return request
+
+
+def _in_parameters(expression: str) -> str:
+    """The FHIRPath of an element of a submitted resource, from the request."""
+    name, dot, rest = expression.partition(".")
+    return f"Parameters.parameter.where(name='{name}').resource{dot}{rest}"
 
 
 def request_of(parameters: list[Parameter], where: str = "") -> MemberMatchRequest:

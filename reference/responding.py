@@ -37,6 +37,7 @@ from .fhir.outcome import outcome_of
 from .fhir.pdex import BULK_MATCH_SCOPES, NEWEST
 from .guarded import GuardedMatch
 from .limits import Limits
+from .match_profile import check_profile, issues_of, issues_of_member
 from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
 from .matching.guard import MatchGuard
@@ -104,6 +105,8 @@ class RespondingSettings:
     """
     limits: Limits = field(default_factory=Limits)
     """How often a client may fail to authenticate or to find a member, and its running jobs."""
+    check_profiles: bool = True
+    """Whether a match must be all that HRex has it to be; else only what the match needs of it."""
     most_members: int = 10_000
     """How many members one bulk match may hold."""
     jwks_ports: tuple[int, ...] = ()
@@ -218,7 +221,7 @@ class RespondingPayer:
         was tried too often (mm-7).
         """
         self._require_scope(grant, MEMBER_MATCH)
-        request = read_request(body)
+        request = self._read_match(body)
         decision = self.guarded.one(request, grant.client_id)
         self._audit_match(grant.client_id, decision)
         if decision.outcome is not Outcome.MATCH or decision.member_key is None:
@@ -231,9 +234,22 @@ class RespondingPayer:
                 "The Consent cannot be complied with by this payer.",
                 status=422,
                 code="suppressed",
-                expression="Consent",
+                expression="Parameters.parameter.where(name='Consent').resource",
+                issues=issues_of(body, "Consent") if self.settings.check_profiles else (),
             )
         return self._answer_match(grant.client_id, decision.member_key, consent)
+
+    def _read_match(self, body: Mapping[str, Any]) -> MemberMatchRequest:
+        """The request; raises BadRequest, with all that its profile does not allow."""
+        try:
+            request = read_request(body)
+        except BadRequest as error:
+            if error.status == 422 and self.settings.check_profiles:
+                error.issues = issues_of(body)
+            raise
+        if self.settings.check_profiles:
+            check_profile(body)
+        return request
 
     def match(self, request: MemberMatchRequest, client_id: str) -> Decision:
         """Who is meant: the one decision function of single and bulk match."""
@@ -396,6 +412,7 @@ class RespondingPayer:
             groups=self.groups,
             audit=self.audit,
             clock=self.clock,
+            issues=issues_of_member if settings.check_profiles else None,
         )  # fmt: skip
         return work.write(job, writer, progress)
 

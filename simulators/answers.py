@@ -11,7 +11,7 @@ from flask import Response, request
 from ..reference.errors import BadRequest
 from ..reference.export.request import parameter_pairs
 from ..reference.fhir import json, media
-from ..reference.fhir.outcome import operation_outcome
+from ..reference.fhir.outcome import issue, operation_outcome, outcome_of
 
 # 4 MiB: a hundred times the largest request that is one.
 MAX_BODY = 4 << 20
@@ -36,7 +36,8 @@ def json_answer(
 
 def refusal(error: BadRequest) -> Response:
     """The OperationOutcome that tells a caller what was wrong."""
-    outcome = operation_outcome(str(error), code=error.code, expression=error.expression)
+    first = issue(str(error), code=error.code, expression=error.expression)
+    outcome = outcome_of([first, *error.issues])
     return fhir_answer(json.write(outcome), status=error.status, headers=error.headers)
 
 

@@ -8,7 +8,7 @@ member, so that the work on it holds one at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from ..fhir.references import is_id
 from ..member_match import PARAMETER_NAMES, MemberMatchRequest, check_member, request_of
 
 MEMBER_BUNDLE = "MemberBundle"
+# What is wrong with the parts of a member that stand at a place, as issues.
+FindIssues = Callable[[list[Mapping[str, Any]], str], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberBundle:
-    """One member as submitted; `fault` says why nobody can be matched with it."""
+    """One member as submitted; `faults` say why nobody can be matched with it."""
 
     request: MemberMatchRequest
-    fault: dict[str, Any] | None = None
+    faults: tuple[dict[str, Any], ...] = ()
 
     @property
     def patient_id(self) -> str:
@@ -68,20 +70,22 @@ class KeptRequest:
         head = json.read(next(iter(file_lines(path))))
         return cls(path, head["members"], frozenset(head["repeated"]), tuple(head["ignored"]))
 
-    def bundles(self) -> Iterator[MemberBundle]:
-        """Each member in the order submitted, checked against the HRex profiles."""
+    def bundles(self, find: FindIssues | None = None) -> Iterator[MemberBundle]:
+        """Each member in the order submitted, checked; `find` tells what its profile finds."""
         lines = file_lines(self.path)
         next(lines)
         for index, line in enumerate(lines):
             where = f"Parameters.parameter[{index}]"
-            parts = {part["name"]: part["resource"] for part in json.read_many(line)}
+            submitted = json.read_many(line)
+            parts = {part["name"]: part["resource"] for part in submitted}
             request = MemberMatchRequest(
                 parts["MemberPatient"],
                 parts["CoverageToMatch"],
                 parts.get("CoverageToLink"),
                 parts["Consent"],
             )
-            yield MemberBundle(request, _fault(request, where))
+            found = find(submitted, where) if find else []
+            yield MemberBundle(request, tuple(_faults(request, where, found)))
 
 
 def read_bulk_request(body: Mapping[str, Any], most: int) -> BulkMatchRequest:
@@ -149,14 +153,21 @@ def _repeated(bundles: Iterable[_Bundle]) -> frozenset[str]:
     return repeated
 
 
-def _fault(request: MemberMatchRequest, expression: str) -> dict[str, Any] | None:
+def _faults(
+    request: MemberMatchRequest, where: str, found: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Why nobody can be matched with a member's resources, and then what their profile finds."""
+    text = "The member's resources are not as HRex has them." if found else ""
+    code = "invalid"
     # A bad Consent is no reason not to be matched: it is judged after the match (pdex-154b).
     try:
         check_member(request)
     except BadRequest as error:
-        text = f"{error} The member is reported as not matched."
-        return issue(text, code=error.code, expression=expression, severity="error")
-    return None
+        text, code = str(error), error.code
+    if text:
+        text = f"{text} The member is reported as not matched."
+        yield issue(text, code=code, expression=where, severity="error")
+        yield from found
 
 
 def _left_out(expression: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ..matching import Decision, Outcome
 from ..member_match import MemberMatchRequest
 from ..parties import PayerIdentity
 from .groups import Bucket, GroupHead, with_members
-from .request import KeptRequest, MemberBundle
+from .request import FindIssues, KeptRequest, MemberBundle
 from .store import MatchGroups
 
 _REPORT_EVERY = 200
@@ -68,16 +68,18 @@ class BulkMatchWork:
     groups: MatchGroups
     audit: AuditLog
     clock: Clock
+    issues: FindIssues | None = None
+    """What else is wrong with a member's part of the request."""
 
     def write(
         self, job: Job, writer: NdjsonWriter, progress: Callable[[str], None]
     ) -> Mapping[str, Any]:
         """Write the Groups and keep the matched one; returns how many members went where."""
         request = KeptRequest.read(self.submitted(job))
-        sorted_ = _Sorted(problems=list(request.ignored))
+        sorted_ = _Sorted(problems=[[one] for one in request.ignored])
         requester = self.requester_of(job.client_id)
         with self.decisions(job.client_id) as decide:
-            for index, bundle in enumerate(request.bundles()):
+            for index, bundle in enumerate(request.bundles(self.issues)):
                 self._sort(bundle, decide, requester, request.repeated, sorted_)
                 if index % _REPORT_EVERY == 0:
                     progress(f"{index} of {request.members} members")
@@ -99,8 +101,8 @@ class BulkMatchWork:
     ) -> None:
         """Put one member into one bucket; no reason is told but in the audit (pdex-154c)."""
         code, member, reason = NO_MATCH, None, "request-not-conformant"
-        if bundle.fault:
-            sorted_.problems.append(bundle.fault)
+        if bundle.faults:
+            sorted_.problems.append(list(bundle.faults))
         else:
             decision = decide(bundle.request)
             member, reason = decision.member_key, decision.reason
@@ -135,8 +137,8 @@ class BulkMatchWork:
             entries.append({"name": ENVELOPE[code], "resource": group})
         if self.settings.answers_with_envelope:
             writer.write("Parameters", json.write(make_parameters(entries)))
-        for problem in sorted_.problems:
-            writer.write("OperationOutcome", json.write(outcome_of([problem])))
+        for issues in sorted_.problems:
+            writer.write("OperationOutcome", json.write(outcome_of(issues)))
         self._keep(job, sorted_, entries[0]["resource"], self._head(job, MATCH, requester))
 
     def _keep(
@@ -165,7 +167,7 @@ class BulkMatchWork:
 class _Sorted:
     """The members of one request as they were sorted, and what was wrong with any of them."""
 
-    problems: list[dict[str, Any]]
+    problems: list[list[dict[str, Any]]]
     buckets: dict[str, Bucket] = field(
         default_factory=lambda: {c: Bucket(c) for c in (MATCH, NO_MATCH, CONSENT_CONSTRAINT)}
     )

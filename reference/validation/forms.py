@@ -53,10 +53,19 @@ def as_outcome(judged: Judged) -> dict[str, Any]:
 
 def _issue(group: Group) -> dict[str, Any]:
     found = group.finding
-    made = issue(found.sentence, code=_CODES.get(found.rule, "invariant"),
-                 severity=found.severity, expression=found.path)  # fmt: skip
+    made = issue(
+        found.sentence,
+        code=code_of(found.rule),
+        severity=found.severity,
+        expression=found.path,
+    )
     first = f"{group.count} times, first at {group.places[0]}" if group.places else ""
     return {**made, "diagnostics": f"{found.rule}, finding {found.id}. {first}".strip()}
+
+
+def code_of(rule: str) -> str:
+    """The issue type of FHIR that a rule is."""
+    return _CODES.get(rule, "invariant")
 
 
 def as_csv(judged: Judged) -> str:

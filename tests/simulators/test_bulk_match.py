@@ -103,6 +103,7 @@ def test_the_submitted_patient_comes_back_but_for_what_may_not_be_contained(node
     sent["meta"] = {"versionId": "7", "lastUpdated": "2026-01-01T00:00:00Z",
                     "security": [{"code": "R"}], "tag": [{"code": "kept"}]}  # fmt: skip
     sent["contained"] = [{"resourceType": "Organization", "id": "inner", "name": "Inner"}]
+    sent["managingOrganization"] = {"reference": "#inner"}
     sent["extension"] = [{"url": "http://example.org/weight", "valueDecimal": 0.5}]
     sent["identifier"] = [{"system": "http://example.org/own", "value": "own-1"}]
     text = json.dumps(body(bundle(caller, "unique", patient=sent))).replace("0.5", "0.50")
@@ -160,9 +161,20 @@ def test_a_member_whose_resources_break_hrex_fails_alone(node, caller):
     assert list(entries(groups["nomatch"])) == [broken["id"]]
     assert len(entries(groups["match"])) == 1
     [outcome] = map(json.loads, lines["OperationOutcome"])
-    [issue] = outcome["issue"]
-    assert issue["expression"] == ["Parameters.parameter[0]"]
+    first, precise = outcome["issue"]
+    assert first["expression"] == ["Parameters.parameter[0]"]
+    member = "Parameters.parameter[0].part.where(name='MemberPatient')"
+    assert precise["expression"] == [f"{member}.resource.birthDate"]
     assert "2027-13-45" not in json.dumps(outcome)
+
+
+def test_a_member_whose_resources_break_the_profile_alone_is_told(node, caller):
+    broken = {**node.request("unique")["patient"], "active": "yes"}
+    _, lines, groups = result(caller, body(bundle(caller, "unique", patient=broken)))
+    assert list(entries(groups["nomatch"])) == [broken["id"]]
+    [outcome] = map(json.loads, lines["OperationOutcome"])
+    assert "not matched" in outcome["issue"][0]["details"]["text"]
+    assert outcome["issue"][1]["expression"][0].endswith(".resource.active")
 
 
 @pytest.mark.parametrize("part", ["MemberPatient", "CoverageToMatch", "Consent"])

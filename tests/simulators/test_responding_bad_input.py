@@ -54,6 +54,7 @@ def changed(body, place, value):
 
 
 GONE = object()
+PARAMETERS = ("MemberPatient", "Consent", "CoverageToMatch", "CoverageToLink")
 
 
 @pytest.mark.parametrize(
@@ -163,12 +164,27 @@ WRONG = [
     ("Consent.policy", GONE, 422, "Consent.policy"),
     ("Consent.patient", {"reference": "Patient/x"}, 422, "Consent.patient"),
     ("Consent.patient", "x", 422, "Consent.patient"),
-    # Odd, but a Consent: it is only not honoured.
-    ("Consent.provision.actor", "x", 422, "Consent"),
-    ("Consent.provision.actor", [5, None, {"role": []}], 422, "Consent"),
-    ("Consent.provision.action", {}, 422, "Consent"),
-    ("Consent.policy", [5, {"uri": 5}], 422, "Consent"),
-    ("Consent.status", ["active"], 422, "Consent"),
+    # No Consent of R4.
+    ("Consent.provision.actor", "x", 422, "Parameters.parameter[1].resource.provision.actor"),
+    ("Consent.provision.actor", [5, None, {"role": []}], 422,
+     "Parameters.parameter[1].resource.provision.actor[0]"),
+    ("Consent.provision.action", {}, 422, "Parameters.parameter[1].resource.provision.action"),
+    ("Consent.policy", [5, {"uri": 5}], 422, "Parameters.parameter[1].resource.policy[0]"),
+    ("Consent.status", ["active"], 422, "Parameters.parameter[1].resource.status"),
+    # A Consent, but none to be honoured.
+    ("Consent.status", "inactive", 422, "Consent"),
+    ("Consent.provision.action", GONE, 422, "Consent"),
+    # What the match does not need, but HRex does.
+    ("Consent.unheardOf", 1, 422, "Parameters.parameter[1].resource.unheardOf"),
+    ("MemberPatient.active", "yes", 422, "Parameters.parameter[0].resource.active"),
+    ("MemberPatient.telecom", [{"system": "pigeon"}], 422,
+     "Parameters.parameter[0].resource.telecom[0].system"),
+    ("CoverageToMatch.status", GONE, 422, "Parameters.parameter[2].resource.status"),
+    ("CoverageToMatch.status", "sleeping", 422, "Parameters.parameter[2].resource.status"),
+    ("CoverageToMatch.period", {"start": "2020-13"}, 422,
+     "Parameters.parameter[2].resource.period.start"),
+    ("CoverageToLink.status", GONE, 422, "Parameters.parameter[3].resource.status"),
+    ("Parameters.unheardOf", 1, 422, "Parameters.unheardOf"),
 ]  # fmt: skip
 
 
@@ -178,9 +194,45 @@ def test_each_wrong_element_of_a_match_is_named(node, asker, place, value, statu
     body = changed(asker.match_body("unique"), place, value)
     answer = node.call("POST", "Patient/$member-match", body, token=asker.matching)
     found = node.issue(answer, status)
+    name, dot, rest = element.partition(".")
+    if name in PARAMETERS:
+        element = f"Parameters.parameter.where(name='{name}').resource{dot}{rest}"
     assert found.get("expression") == [element]
-    assert len(answer.data) < 2000
+    assert len(answer.data) < 4000
+    assert LONG not in answer.text
     assert state(node) == before
+
+
+def test_all_that_is_wrong_is_named_and_nothing_is_repeated(node, asker):
+    body = asker.match_body("unique")
+    for place, value in (("MemberPatient.birthDate", "in the spring"), ("MemberPatient.active", 1),
+                         ("CoverageToMatch.status", "sleeping")):  # fmt: skip
+        body = changed(body, place, value)
+    answer = node.call("POST", "Patient/$member-match", body, token=asker.matching)
+    node.issue(answer, 422)
+    told = [one["expression"] for one in answer.get_json()["issue"]]
+    patient = "Parameters.parameter[0].resource"
+    assert told == [
+        ["Parameters.parameter.where(name='MemberPatient').resource.birthDate"],
+        [f"{patient}.active"],
+        [f"{patient}.birthDate"],
+        ["Parameters.parameter[2].resource.status"],
+    ]
+    assert "spring" not in answer.text
+    assert "sleeping" not in answer.text
+
+
+def test_a_claim_that_a_match_does_not_need_is_not_held_against_it(node, asker):
+    profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-practitioner"
+    body = changed(asker.match_body("unique"), "MemberPatient.meta", {"profile": [profile]})
+    answer = node.call("POST", "Patient/$member-match", body, token=asker.matching)
+    assert answer.status_code == 200, answer.text
+
+
+def test_odd_elements_of_the_request_itself_are_named(node, asker):
+    body = {**asker.match_body("unique"), "meta": {"unheardOf": {"0": 1}}}
+    answer = node.call("POST", "Patient/$member-match", body, token=asker.matching)
+    assert node.issue(answer, 422)["expression"] == ["Parameters.meta.unheardOf"]
 
 
 def test_a_fifth_parameter_or_a_doubled_one_is_refused(node, asker):
