@@ -13,7 +13,7 @@ DISCLOSE = ("http://terminology.hl7.org/CodeSystem/consentaction", "disclose")
 HREX_TEMP = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp"
 V2_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 # The operation, and the scope that permits it.
-# What its request is.
-MATCH_IN = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition/hrex-parameters-member-match-in"
 MEMBER_MATCH = "http://hl7.org/fhir/us/davinci-hrex/OperationDefinition/member-match"
 SUBSCRIBER_RELATIONSHIP = "http://terminology.hl7.org/CodeSystem/subscriber-relationship"
+# Followed by the short name of one of its profiles.
+HREX_PROFILE = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition/hrex-"
