@@ -7,54 +7,60 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 from ..reference.errors import PayerExchangeError, SettingsError
 from ..reference.event_log import log_to
-from .admin import admin
-from .answer_trigger import answer_trigger
-from .catalogues import defects, requirements
-from .exchange import exchange
-from .load import load
-from .match_bench import match_bench
-from .mtls_bundle import mtls_bundle
-from .population import population
-from .reporting import attestations, report
-from .setting_up import init, settings
-from .simulate import simulate
-from .validate import profiles, validate
-from .verify import verify
 
-_COMMANDS = (
-    verify,
-    report,
-    attestations,
-    validate,
-    profiles,
-    exchange,
-    simulate,
-    load,
-    population,
-    requirements,
-    defects,
-    match_bench,
-    mtls_bundle,
-    init,
-    settings,
-    admin,
-    answer_trigger,
-)
+_COMMANDS = {
+    "verify": "verify",
+    "report": "reporting",
+    "attestations": "reporting",
+    "validate": "validate",
+    "profiles": "validate",
+    "exchange": "exchange",
+    "simulate": "simulate",
+    "load": "load",
+    "population": "population",
+    "requirements": "catalogues",
+    "defects": "catalogues",
+    "match-bench": "match_bench",
+    "mtls-bundle": "mtls_bundle",
+    "init": "setting_up",
+    "settings": "setting_up",
+    "admin": "admin",
+    "answer-trigger": "answer_trigger",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, each imported when it is asked for.
+
+    A run of the judge starts this command line dozens of times (`answer-trigger`, `admin`), and
+    what one of them needs takes a third of what all of them need.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return sorted(_COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - as click calls it
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        room = import_module(f".{_COMMANDS[cmd_name]}", __package__)
+        command: click.Command = getattr(room, cmd_name.replace("-", "_"))
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="payer-exchange")
 def cli() -> None:
     """Judge, simulate and load-test FHIR payer-to-payer exchange (PDex, HRex, CMS-0057-F)."""
-
-
-for _command in _COMMANDS:
-    cli.add_command(_command)
 
 
 def main() -> None:
