@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..reference.http import Exchange
@@ -12,7 +13,7 @@ from ..reference.target import ExportResult
 from .verdicts import CannotTell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeliveredFile:
     """One downloaded file of an export."""
 
@@ -25,9 +26,9 @@ class DeliveredFile:
     has_carriage_return: bool
     failure: str = ""
 
-    @property
+    @cached_property
     def resources(self) -> list[dict[str, Any]]:
-        """The lines as resources; a line that is no JSON object is left out."""
+        """The lines as resources, read once; a line that is no JSON object is left out."""
         return [r for r in map(_resource, self.lines) if r is not None]
 
 

@@ -55,6 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in REQUESTER_MODULES if requester else STEP_MODULES:
         config.pluginmanager.import_plugin(f"{__package__}.{name}")
     config.pluginmanager.register(Plugin.of(config), _JUDGING)
+    if not config.pluginmanager.has_plugin("terminalreporter"):
+        # Nobody reads where in the judge a verdict came about, and to tell it takes a tenth of a
+        # run: for each place the source of the judge is parsed.
+        config.option.tbstyle = "line"
     if config.getoption("--scenario-events"):
         # Who was started in the background ignores it: asked to stop, we have a report to write.
         signal.signal(signal.SIGINT, signal.default_int_handler)
