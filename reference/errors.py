@@ -4,6 +4,7 @@ PayerExchangeError            the exchange or the harness could not go on
 ├── SettingsError             a settings file, key or value is wrong
 ├── TargetError               the other payer answered wrongly; carries request, response, elapsed
 │   ├── TargetUnreachable     no connection could be made
+│   │   ├── TargetHungUp      the connection was closed without an answer
 │   │   └── TlsRefused        no secure connection: a certificate or a TLS version is not good
 │   ├── TargetTimeout         a connection was made, and nothing came in time
 │   ├── AddressRefused        a URL leads where no request, or no token, may go
@@ -45,6 +46,10 @@ class TargetError(PayerExchangeError):
 
 class TargetUnreachable(TargetError):
     """No connection to the other payer could be made."""
+
+
+class TargetHungUp(TargetUnreachable):
+    """The other payer took the request and closed the connection without an answer."""
 
 
 class TlsRefused(TargetUnreachable):

@@ -20,11 +20,16 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+)
 from urllib3.util.connection import create_connection
 
 from .egress import EgressRules, normal_origin
-from .errors import AddressRefused, TargetError, TargetTimeout, TargetUnreachable
+from .errors import AddressRefused, TargetError, TargetHungUp, TargetTimeout, TargetUnreachable
 from .fhir import json
 from .tls import Tls, client_context, tls_failure
 
@@ -193,6 +198,10 @@ class HttpClient:
                 f"The transfer from {origin} broke off before its end.",
                 status=exchange.status,
                 elapsed_s=elapsed,
+            )
+        if error.args and isinstance(error.args[0], ProtocolError):
+            return TargetHungUp(
+                f"{origin} closed the connection without an answer.", elapsed_s=elapsed
             )
         return TargetUnreachable(
             f"{origin} cannot be reached. Check the address and that the payer is running.",

@@ -140,6 +140,8 @@ class TargetSettings:
     """How long to wait for a connection and for each next byte, in seconds."""
     api_origins: str = ""
     """Origins besides the FHIR base's own that tokens may go to, with blanks between them."""
+    group: str = ""
+    """A Group that is exported as it is, of a Bulk Data server that matches no members."""
     may_be_pressed: bool = False
     """Whether more may be asked of it at once than is polite, to see how it says to wait."""
     auth: AuthSettings = field(default_factory=AuthSettings)

@@ -71,18 +71,18 @@ def narrow_export(seen: Seen, kind: str, scope: str) -> None:
 
 @when(parsers.parse('all is exported with a token for "{scope}"'))
 def narrow_export_of_all(seen: Seen, scope: str) -> None:
-    member, token = _narrow(seen, scope)
+    _, token = _narrow(seen, scope)
     export = Export(seen.run.kick_off("unique", export_parameters({}), token=token))
     if export.kick_off.status in (401, 403):
         raise CannotTell("The target refuses an export whose scope is narrower than all types.")
-    seen.look_at_export(seen.run.follow(export, member))
+    seen.look_at_export(seen.run.follow(export, "unique"))
 
 
 @when(parsers.parse('the consent of "{name}" is withdrawn and the record is exported'))
 def withdrawn(seen: Seen, name: str) -> None:
-    member, token = _withdraw(seen, name)
+    _, token = _withdraw(seen, name)
     export = Export(seen.run.kick_off(name, export_parameters({}), token=token))
-    seen.look_at_export(seen.run.follow(export, member))
+    seen.look_at_export(seen.run.follow(export, name))
 
 
 @when(parsers.parse('the consent of "{name}" is withdrawn and a token for the member is asked for'))
@@ -114,7 +114,7 @@ def _withdraw(seen: Seen, name: str) -> tuple[str, AccessToken]:
 
     def withdraw() -> tuple[str, AccessToken]:
         member = seen.run.member_id(name)
-        token = seen.run.token("data", member)
+        token = seen.run.data_token(name)
         run_hook("withdraw_consent", command, MEMBER_ID=member)
         return member, token
 
@@ -146,11 +146,11 @@ def _two(seen: Seen, other: str, name: str) -> tuple[str, AccessToken]:
         raise CannotTell(
             "Tokens are not bound to a member: set [target.auth] member_binding to sub or patient."
         )
-    return seen.run.member_id(other), seen.run.token("data", seen.run.member_id(name))
+    return seen.run.member_id(other), seen.run.data_token(name)
 
 
 def _token(seen: Seen) -> AccessToken:
-    return seen.run.token("data", seen.run.member_id("unique"))
+    return seen.run.data_token("unique")
 
 
 def never_matched_id(seen: Seen) -> str:

@@ -191,7 +191,7 @@ def never_issued(seen: Seen) -> None:
 
 @when("a search is asked for with the token in the address")
 def token_in_address(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     seen.look_at(seen.run.target.get(f"Condition?access_token={token.value.reveal()}"))
 
 

@@ -42,7 +42,7 @@ def whole_server(seen: Seen) -> None:
 
 @when("an export is started with its status to be told apart")
 def status_told_apart(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     started = seen.look_at(seen.run.kick_off(
         "unique", export_parameters({}), headers={"Prefer": f"respond-async, {_SEPARATE}"}
     ))  # fmt: skip
@@ -64,9 +64,8 @@ def started_leniently(seen: Seen) -> None:
 
 @given("an export that is deleted once it is finished")
 def deleted_when_finished(seen: Seen) -> None:
-    member = seen.run.member_id("unique")
     export = seen.run.follow(
-        Export(seen.run.kick_off("unique", export_parameters({"_type": "Patient"}))), member
+        Export(seen.run.kick_off("unique", export_parameters({"_type": "Patient"}))), "unique"
     )
     seen.look_at_export(export)
     _ = export.manifest
@@ -99,7 +98,7 @@ def files_without_need(seen: Seen) -> None:
 def with_encoding(seen: Seen, offered: str) -> None:
     if not seen.files():
         raise CannotTell("The export has no file.")
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     seen.moment = offered
     seen.look_at(seen.run.target.get(
         seen.files()[0].url, token, accept="application/fhir+ndjson",
@@ -111,7 +110,7 @@ def with_encoding(seen: Seen, offered: str) -> None:
 def file_as(seen: Seen, accept: str) -> None:
     if not seen.files():
         raise CannotTell("The export has no file.")
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     seen.look_at(seen.run.target.get(seen.files()[0].url, token, accept=accept))
 
 
@@ -127,7 +126,7 @@ def same_file(seen: Seen) -> None:
 def first_bytes(seen: Seen) -> None:
     if not seen.files():
         raise CannotTell("The export has no file.")
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     headers = {"Range": "bytes=0-99", "Accept-Encoding": "identity"}
     seen.look_at(seen.run.target.get(
         seen.files()[0].url, token, accept="application/fhir+ndjson", headers=headers
@@ -159,12 +158,11 @@ def many_at_once(seen: Seen) -> None:
 @when("an export is asked about without pause")
 def polled_without_pause(seen: Seen) -> None:
     seen.run.require_pressure()
-    target, member = seen.run.target, seen.run.member_id("unique")
-    token = seen.run.token("data", member)
+    target, token = seen.run.target, seen.run.data_token("unique")
     started = seen.run.kick_off("unique", export_parameters({}))
     where = urljoin(started.url, started.header("Content-Location"))
     polls = [target.get(where, token, accept="application/json") for _ in range(_POLLS)]
-    export = seen.run.follow(Export(started), member)
+    export = seen.run.follow(Export(started), "unique")
     seen.look_at_export(export)
     seen.look_at_all(polls)
     _release(seen, started)
@@ -199,7 +197,7 @@ def answer_body(seen: Seen) -> None:
 
 @then("its files are delivered as before, or are not found")
 def files_there_or_gone(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     for file in seen.files():
         exchange = seen.look_at(seen.run.target.get(file.url, token))
         answers.has_status(exchange, [200, 401, 403, 404, 410])
@@ -265,7 +263,7 @@ def parts_belong(seen: Seen) -> None:
     first = seen.export.manifest
     if not first.get("link"):
         raise NotApplicable("The manifest came in one part.")
-    token = seen.run.token("data", seen.run.member_id(seen.request))
+    token = seen.run.data_token(seen.request)
     pages, last = [first], seen.export.last_poll
     while (url := options.next_part(pages[-1])) and len(pages) < _POLLS:
         last = seen.look_at(seen.run.target.get(urljoin(last.url, url), token))
@@ -350,7 +348,7 @@ def attachment_delivered(seen: Seen) -> None:
     if not own:
         raise CannotTell("No attachment of the delivery lies at the target.")
     free = seen.export.manifest.get("requiresAccessToken") is False
-    token = None if free else seen.run.token("data", seen.run.member_id(seen.request))
+    token = None if free else seen.run.data_token(seen.request)
     answers.has_status(seen.look_at(_fetched(seen, own[0], token)), [200])
 
 
@@ -384,5 +382,5 @@ def _release(seen: Seen, started: Exchange) -> None:
     """Take back what was started, if it was."""
     location = started.header("Content-Location")
     if started.status == 202 and location:
-        token = seen.run.token("data", seen.run.member_id("unique"))
+        token = seen.run.data_token("unique")
         seen.run.target.delete(urljoin(started.url, location), token)

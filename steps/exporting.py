@@ -56,13 +56,12 @@ def filter_applied(seen: Seen) -> None:
 
 @given(parsers.parse('a lenient export of the request "{name}" with a parameter nobody knows'))
 def lenient_export(seen: Seen, name: str) -> None:
-    member = seen.run.member_id(name)
     body = export_parameters({"_type": "Patient", "_nonsense": "1"})
     headers = {"Prefer": "respond-async, handling=lenient"}
     started = seen.run.kick_off(name, body, headers=headers)
     if 400 <= started.status < 500:
         raise CannotTell("The target refuses what it does not know, even when asked leniently.")
-    seen.look_at_export(seen.run.follow(Export(started), member))
+    seen.look_at_export(seen.run.follow(Export(started), name))
 
 
 @then("an error file tells what was ignored")
@@ -81,7 +80,7 @@ def error_file_tells(seen: Seen) -> None:
 def status_again(seen: Seen) -> None:
     _ = seen.export.manifest
     seen.run.target.forget_tokens()
-    token = seen.run.token("data", seen.run.member_id(seen.request))
+    token = seen.run.data_token(seen.request)
     seen.look_at(seen.run.target.get(_status_url(seen.export), token, accept="application/json"))
 
 
@@ -102,7 +101,7 @@ def same_manifest(seen: Seen) -> None:
 @when("an export that does not exist is deleted")
 def unknown_deleted(seen: Seen) -> None:
     url = _status_url(seen.run.export("unique"))
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     head, _, _ = url.rstrip("/").rpartition("/")
     seen.look_at(seen.run.target.delete(f"{head}/00000000000000000000000000000000", token))
 
@@ -110,7 +109,7 @@ def unknown_deleted(seen: Seen) -> None:
 @when(parsers.parse('all that the token of "{name}" reaches is exported'))
 def type_level_export(seen: Seen, name: str) -> None:
     seen.run.require_single()
-    token = seen.run.token("data", seen.run.member_id(name))
+    token = seen.run.data_token(name)
     exchange = seen.run.target.kick_off("Patient/$export", token, export_parameters({}))
     seen.look_at(exchange)
     location = exchange.header("Content-Location")
@@ -182,7 +181,7 @@ def status_without_token(seen: Seen) -> None:
 @when("the status of an export that does not exist is asked for")
 def unknown_status(seen: Seen) -> None:
     url = _status_url(seen.run.export("unique"))
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     head, _, _ = url.rstrip("/").rpartition("/")
     seen.look_at(seen.run.target.get(f"{head}/00000000000000000000000000000000", token))
 
@@ -287,7 +286,7 @@ def deleted_export(seen: Seen) -> None:
 
 @when("its status is asked for")
 def status_after_delete(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     seen.look_at(seen.run.target.get(seen.exchange.url, token))
 
 
@@ -296,8 +295,7 @@ def filter_not_ignored(seen: Seen) -> None:
     if 400 <= seen.exchange.status < 500:
         answers.is_outcome(seen.exchange)
         return
-    member = seen.run.member_id("unique")
-    export = seen.run.follow(Export(seen.exchange), member)
+    export = seen.run.follow(Export(seen.exchange), "unique")
     observed = [f for f in export.files if f.type == "Observation" and f.lines]
     if not export.manifest.get("error") and observed:
         raise CheckFailed("A filter that cannot be applied was ignored in silence.",
@@ -310,8 +308,7 @@ def _start(seen: Seen, options: dict[str, str] | None, preference: str = "respon
 
     By POST, as PDex wants it, and by GET when there are no options to send.
     """
-    member = seen.run.member_id("unique")
-    token = seen.run.token("data", member)
+    token = seen.run.data_token("unique")
     body = None if options is None else export_parameters(options)
     exchange = seen.run.kick_off("unique", body, headers={"Prefer": preference})
     seen.look_at(exchange)
@@ -332,8 +329,7 @@ def middle_of_observations(seen: Seen) -> str:
 
 def _polled_at_once(seen: Seen) -> list[Exchange]:
     """A waiting answer of an export that is asked for without delay, if one of three gives one."""
-    member = seen.run.member_id("unique")
-    token = seen.run.token("data", member)
+    token = seen.run.data_token("unique")
     for _ in range(3):
         started = seen.run.kick_off("unique", export_parameters({}))
         location = started.header("Content-Location")
@@ -347,8 +343,7 @@ def _polled_at_once(seen: Seen) -> list[Exchange]:
 
 
 def _deleted(seen: Seen) -> Exchange:
-    member = seen.run.member_id("unique")
-    token = seen.run.token("data", member)
+    token = seen.run.data_token("unique")
     started = seen.run.kick_off("unique", export_parameters({}))
     location = started.header("Content-Location")
     if started.status != 202 or not location:

@@ -68,7 +68,7 @@ def other_deletes(seen: Seen) -> None:
 
 @then("the export is still there for the first client")
 def export_lives_on(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     answer = seen.look_at(seen.run.target.get(seen.moment, token))
     seen.run.target.delete(seen.moment, token)
     if answer.status not in (200, 202, 429):

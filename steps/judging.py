@@ -61,8 +61,12 @@ class Judging:
     def pytest_bdd_before_scenario(
         self, request: pytest.FixtureRequest, feature: Any, scenario: Any
     ) -> None:
-        """Keep which scenario a test item is: this hook is the public way to know."""
+        """Keep which scenario a test item is: this hook is the public way to know.
+
+        Raises NotApplicable where it is not for this target, before anything is asked.
+        """
         request.node.stash[_SCENARIO] = (feature, scenario)
+        self.session.require_wanted(scenario_tags(request.node))
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]

@@ -41,7 +41,7 @@ def metadata_by_head(seen: Seen) -> None:
 def patient_with_header(seen: Seen, name: str) -> None:
     run = seen.run
     member = run.member_id("unique")
-    token = run.token("data", member)
+    token = run.data_token("unique")
     headers = {"aCCEPT": "application/fhir+json", name: f"Bearer {token.value.reveal()}"}
     url = run.target.absolute(f"Patient/{member}")
     seen.look_at(run.http.request("GET", url, headers=headers))
@@ -85,7 +85,7 @@ def _filtered(seen: Seen, kind: str, parameter: Mapping[str, Any]) -> Exchange:
     answer = seen.run.kick_off("unique", export_parameters({"_typeFilter": query}))
     location = answer.header("Content-Location")
     if answer.status == 202 and location:
-        token = seen.run.token("data", seen.run.member_id("unique"))
+        token = seen.run.data_token("unique")
         seen.run.target.delete(urljoin(answer.url, location), token)
     return answer
 

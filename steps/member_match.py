@@ -73,7 +73,7 @@ def member_id_leads(seen: Seen) -> None:
 def identifier_leads(seen: Seen) -> None:
     parameters = {p["name"]: p for p in seen.json("Parameters").get("parameter", [])}
     identifier = parameters.get("MemberIdentifier", {}).get("valueIdentifier", {})
-    token = seen.run.token("data", seen.run.member_id(seen.request))
+    token = seen.run.data_token(seen.request)
     found = seen.look_at(seen.run.target.get(identifier_query(identifier), token))
     entries = seen.run.json_of(found, "Bundle").get("entry", [])
     matches = [e for e in entries if e.get("search", {}).get("mode", "match") == "match"]

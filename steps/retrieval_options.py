@@ -31,7 +31,7 @@ def everything_with(seen: Seen, name: str, query: str) -> None:
 def everything_later(seen: Seen, name: str) -> None:
     seen.run.require_single()
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     answer = seen.run.target.get(
         f"Patient/{member}/$everything", token, headers={"Prefer": "respond-async"}
     )
@@ -49,7 +49,7 @@ def capability_read(seen: Seen) -> None:
 @when(parsers.parse('the Patient of "{name}" is read again unless it has changed'))
 def read_again(seen: Seen, name: str) -> None:
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     first = seen.look_at(seen.run.target.get(f"Patient/{member}", token))
     conditions = {"If-None-Match": first.header("ETag"),
                   "If-Modified-Since": first.header("Last-Modified")}  # fmt: skip
@@ -64,7 +64,7 @@ def vread(seen: Seen, name: str) -> None:
     if "vread" not in _interactions(seen, "Patient"):
         raise NotApplicable("The target declares no reading of versions.")
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     first = seen.look_at(seen.run.target.get(f"Patient/{member}", token))
     version = (seen.json("Patient").get("meta") or {}).get("versionId")
     if not version:

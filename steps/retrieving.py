@@ -65,7 +65,7 @@ def pages_hold_both(seen: Seen) -> None:
 def everything_by_post(seen: Seen, name: str) -> None:
     seen.run.require_single()
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     body = {"resourceType": "Parameters",
             "parameter": [{"name": "_count", "valueInteger": 10}]}  # fmt: skip
     seen.look_at(seen.run.target.post(f"Patient/{member}/$everything", body, token))
@@ -74,7 +74,7 @@ def everything_by_post(seen: Seen, name: str) -> None:
 @when(parsers.parse('a version of the Patient of "{name}" is read'))
 def version_read(seen: Seen, name: str) -> None:
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     seen.look_at(seen.run.target.get(f"Patient/{member}/_history/1", token))
 
 
@@ -86,7 +86,7 @@ def refusal_is_outcome(seen: Seen) -> None:
 
 @when("everything of a Patient who does not exist is asked for")
 def everything_of_nobody(seen: Seen) -> None:
-    token = seen.run.token("data", seen.run.member_id("unique"))
+    token = seen.run.data_token("unique")
     seen.look_at(seen.run.target.get(f"Patient/{_NOBODY}/$everything", token))
 
 
@@ -99,7 +99,7 @@ def searched(seen: Seen, query: str, name: str) -> None:
 @when(parsers.re(r'"(?P<query>[^"]+)" is searched strictly in the record of "(?P<name>[^"]+)"'))
 def searched_strictly(seen: Seen, query: str, name: str) -> None:
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     url = query.replace("{member}", member)
     seen.look_at(seen.run.target.get(url, token, headers={"Prefer": "handling=strict"}))
 
@@ -107,7 +107,7 @@ def searched_strictly(seen: Seen, query: str, name: str) -> None:
 @when(parsers.re(r'a search for "(?P<kind>\w+)" is posted in the record of "(?P<name>[^"]+)"'))
 def searched_by_post(seen: Seen, kind: str, name: str) -> None:
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     body = urlencode({"patient": member}).encode()
     headers = {"Content-Type": media.FORM}
     seen.look_at(seen.run.target.post(f"{kind}/_search", body, token, headers=headers))
@@ -158,7 +158,7 @@ def next_leads_on(seen: Seen) -> None:
     if not url:
         raise CheckFailed("A page that is not the last has no next link.", "a next link",
                           "absent", "Bundle.link")  # fmt: skip
-    token = seen.run.token("data", seen.run.member_id(seen.request))
+    token = seen.run.data_token(seen.request)
     seen.look_at(seen.run.target.get(url, token))
     answers.has_status(seen.exchange, [200])
     second = _keys(e["resource"] for e in _matches(seen))
@@ -195,13 +195,13 @@ def provenance_for_every(seen: Seen) -> None:
 @when(parsers.re(r'the Patient of "(?P<name>[^"]+)" is read(?: as "(?P<accept>[^"]+)")?$'))
 def patient_read(seen: Seen, name: str, accept: str | None) -> None:
     member = seen.run.member_id(name)
-    token = seen.run.token("data", member)
+    token = seen.run.data_token(name)
     seen.look_at(seen.run.target.get(f"Patient/{member}", token, accept=accept or media.FHIR_JSON))
 
 
 @when(parsers.re(r'a Condition that does not exist is read in the record of "(?P<name>[^"]+)"'))
 def unknown_read(seen: Seen, name: str) -> None:
-    token = seen.run.token("data", seen.run.member_id(name))
+    token = seen.run.data_token(name)
     seen.look_at(seen.run.target.get(f"Condition/{_NOBODY}", token))
 
 

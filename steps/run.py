@@ -21,7 +21,7 @@ from ..reference.asking import (
 )
 from ..reference.credentials import credentials
 from ..reference.egress import EgressRules
-from ..reference.errors import PayerExchangeError, TargetError
+from ..reference.errors import PayerExchangeError, TargetError, TargetUnreachable
 from ..reference.fhir.pdex import MATCH
 from ..reference.http import Exchange, HttpClient
 from ..reference.parties import PayerIdentity
@@ -40,6 +40,8 @@ from .udap_run import UdapRun
 from .verdicts import CannotTell, NotApplicable
 
 T = TypeVar("T")
+_NO_MATCH = ("The Group that [target] group names is exported: no member is matched, and no truth "
+             "table says what it holds.")  # fmt: skip
 
 
 class TargetRun:
@@ -76,11 +78,21 @@ class TargetRun:
         """What a report calls the target."""
         return self.settings.target.fhir_base
 
+    @property
+    def group(self) -> str:
+        """The Group that is exported without a match; empty where members are matched."""
+        return self.settings.target.group
+
     # The truth table
 
     @cached_property
     def members(self) -> Mapping[str, Any]:
-        """The truth table; raises CannotTell when none is configured."""
+        """The truth table; raises CannotTell when none is configured.
+
+        Raises NotApplicable where a named Group is exported: no table says what it holds.
+        """
+        if self.group:
+            raise NotApplicable(_NO_MATCH)
         if not self.settings.members.file:
             raise CannotTell(
                 "No truth table is configured: set [members] file in payer-exchange.toml."
@@ -155,6 +167,10 @@ class TargetRun:
             keep=False,
         )
 
+    def data_token(self, name: str) -> AccessToken:
+        """A token for the data that the match request of that name leads to."""
+        return self.token("data", "" if self.group else self.member_id(name))
+
     @cached_property
     def bulk(self) -> BulkRun:
         """What the target does for many members at once."""
@@ -225,8 +241,10 @@ class TargetRun:
     def member_id(self, name: str) -> str:
         """The Patient id a match answered with, by MemberId or by a search for its identifier.
 
-        Raises CannotTell when the match gave none.
+        Raises CannotTell when the match gave none, and NotApplicable where nobody is matched.
         """
+        if self.group:
+            raise NotApplicable(_NO_MATCH)
         if self.is_bulk_only:
             return self._id_by_group(name)
         parameters = self._parameters(self.match(name))
@@ -253,13 +271,15 @@ class TargetRun:
         By POST, or by GET without parameters. A target with bulk exchange only exports the Group
         of this one member (pdex-193), by POST alone.
         """
-        member = self.member_id(name)
-        url = f"Patient/{member}/$export"
-        if self.is_bulk_only:
+        token = token or self.data_token(name)
+        if self.group:
+            url = f"Group/{self.group}/$export"
+        elif self.is_bulk_only:
             if parameters is None:
                 raise NotApplicable("The target declares bulk exchange only, which is by POST.")
             url, parameters = self.bulk.kick_off_of(name, parameters)
-        token = token or self.token("data", member)
+        else:
+            url = f"Patient/{self.member_id(name)}/$export"
         return self.target.kick_off(url, token, parameters, headers=headers)
 
     def require_pressure(self) -> None:
@@ -269,7 +289,12 @@ class TargetRun:
                              "may_be_pressed = true where that is welcome.")  # fmt: skip
 
     def require_single(self) -> None:
-        """Raise NotApplicable when the target declares bulk exchange only (pdex-191)."""
+        """Raise NotApplicable when the target declares bulk exchange only (pdex-191).
+
+        Or where a named Group is exported.
+        """
+        if self.group:
+            raise NotApplicable(_NO_MATCH)
         if self.is_bulk_only:
             raise NotApplicable("The target declares bulk exchange only, without $member-match.")
 
@@ -307,6 +332,9 @@ class TargetRun:
             return self._kept[key]  # type: ignore[no-any-return]
         try:
             made = make()
+        except TargetUnreachable as error:
+            # Not kept: who went down may come up again.
+            raise CannotTell(str(error)) from error
         except PayerExchangeError as error:
             self._failed[key] = CannotTell(str(error))
             raise self._failed[key] from error
@@ -348,16 +376,15 @@ class TargetRun:
     def _export(self, name: str, options: Mapping[str, str]) -> Export:
         # Matched anew where a Group is the handle: the consent of another match may count by now.
         self.forget("bulk-match-of", name)
-        started = Export(self.kick_off(name, export_parameters(options)))
-        member = self.member_id(name)
-        return self.follow(started, member)
+        return self.follow(Export(self.kick_off(name, export_parameters(options))), name)
 
-    def follow(self, export: Export, member: str | Callable[[], AccessToken]) -> Export:
+    def follow(self, export: Export, asker: str | Callable[[], AccessToken]) -> Export:
         """Poll and download an export that was kicked off; failures are kept in it.
 
-        The tokens are those of a member, or come from the function given.
+        The tokens are those for the data of the request of that name, or come from the function
+        given.
         """
-        token = member if callable(member) else lambda: self.token("data", str(member))
+        token = asker if callable(asker) else lambda: self.data_token(str(asker))
         return follow(self.target, export, token)
 
     def _everything(self, name: str, query: str) -> list[Exchange]:

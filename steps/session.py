@@ -21,12 +21,15 @@ from ..reports.masking import Masker
 from ..reports.results import Results, ScenarioResult, requirement_results
 from ..reports.waivers import Waiver, waived
 from ..reports.writing import read_results, write_results
+from .going_down import Watch
 from .recorder import Recorder
 from .requester.run import RequesterRun
 from .run import TargetRun
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 
 RESPONDING, REQUESTING = "responding-payer", "requesting-payer"
+# Whose requirements are about payers alone, and not about every Bulk Data server.
+_OF_PAYERS = ("PDex", "HRex", "Da Vinci", "42 CFR", "CMS", "US Core", "UDAP")
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -48,7 +51,8 @@ class JudgeSession:
     def go_on(self, folder: Path) -> set[str]:
         """Take over what an interrupted run wrote; the ids of the scenarios that it judged.
 
-        What the harness broke on is judged anew. Raises SettingsError without such a run.
+        What was skipped, or what the harness broke on, is judged anew: what it lacked may be there
+        by now. Raises SettingsError without such a run.
         """
         try:
             before = read_results(folder)
@@ -56,7 +60,7 @@ class JudgeSession:
             raise SettingsError(f"There is no run to go on with in {folder}.") from error
         if (before.role, before.target) != (self.role, self.run.name):
             raise SettingsError(f"The run in {folder} is of another payer.")
-        self.results = [s for s in before.scenarios if s.verdict != "error"]
+        self.results = [s for s in before.scenarios if s.verdict not in ("error", "skip")]
         self._earlier = read_entries(folder / before.evidence)
         self.run.recorder.earlier = len(self._earlier)
         return {s.id for s in self.results}
@@ -85,6 +89,15 @@ class JudgeSession:
             raise SettingsError(f"{config}: target.fhir_base is missing, and no URL was given.")
         return cls(TargetRun(settings, Recorder()))
 
+    def require_wanted(self, tags: Iterable[str]) -> None:
+        """Raise NotApplicable for a scenario of which no requirement is one of this target."""
+        target = self.run.settings.target
+        told = [found for found in map(requirement, tags) if found]
+        if told and not any(target.pdex_version in r.versions for r in told):
+            raise NotApplicable(f"It is no requirement of PDex {target.pdex_version}.")
+        if target.group and told and all(r.source.startswith(_OF_PAYERS) for r in told):
+            raise NotApplicable("It is no requirement of a Bulk Data server.")
+
     def judge(
         self,
         feature: Any,
@@ -96,13 +109,13 @@ class JudgeSession:
         duration_s: float,
     ) -> ScenarioResult:
         """The result of one scenario, kept and returned."""
+        if self._watch:
+            error, shown = self._watch.explain(error)
+            evidence = tuple(dict.fromkeys((*evidence, *shown)))
         name, ident = scenario_id(feature, scenario, example)
         requirements = tuple(tag for tag in tags if requirement(tag))
         verdict, message = self._verdict(error, requirements, tags)
         check = error if isinstance(error, CheckFailed) else CheckFailed("")
-        version = self.run.settings.target.pdex_version
-        if requirements and not any(version in _versions(r) for r in requirements):
-            verdict, message = "omit", f"It is no requirement of PDex {version}."
         result = ScenarioResult(
             id=ident,
             feature=feature.name,
@@ -119,6 +132,10 @@ class JudgeSession:
         )  # fmt: skip
         self.results.append(result)
         return result
+
+    @cached_property
+    def _watch(self) -> Watch | None:
+        return Watch(self.run) if isinstance(self.run, TargetRun) else None
 
     def summary(self) -> Results:
         """The results so far, with what people said of the rest, and with waivers applied."""
@@ -155,7 +172,7 @@ class JudgeSession:
     def _members(self) -> Any:
         try:
             return self.run.members
-        except CannotTell:
+        except (CannotTell, NotApplicable):
             return {}
 
     @staticmethod
@@ -183,11 +200,6 @@ def scenario_id(feature: Any, scenario: Any, example: dict[str, str]) -> tuple[s
     """The name of a scenario with its example in it, and the id that stays from run to run."""
     name = _named(scenario.name, example)
     return name, f"{Path(feature.filename).stem}/{_slug(name)}"
-
-
-def _versions(ident: str) -> tuple[str, ...]:
-    found = requirement(ident)
-    return found.versions if found else ()
 
 
 def _named(name: str, example: dict[str, str]) -> str:
