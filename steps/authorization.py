@@ -192,7 +192,10 @@ def never_issued(seen: Seen) -> None:
 @when("a search is asked for with the token in the address")
 def token_in_address(seen: Seen) -> None:
     token = seen.run.data_token("unique")
-    seen.look_at(seen.run.target.get(f"Condition?access_token={token.value.reveal()}"))
+    what = f"Group/{seen.run.group}/$export" if seen.run.group else "Condition"
+    headers = {"Prefer": "respond-async"} if seen.run.group else {}
+    url = f"{what}?access_token={token.value.reveal()}"
+    seen.look_at(seen.run.target.get(url, headers=headers))
 
 
 @when("data is asked for with the token of the match")
@@ -203,7 +206,11 @@ def data_with_match_token(seen: Seen) -> None:
 
 
 def _protected(seen: Seen, what: str, token: AccessToken | None) -> None:
-    target = seen.run.target
+    target, prefer = seen.run.target, {"Prefer": "respond-async"}
+    if seen.run.group and what != "a member match":
+        url = f"Group/{seen.run.group}/$export"
+        seen.look_at(target.get(url, token, headers=prefer))
+        return
     if what != "a search":
         seen.run.require_single()
     if what == "a member match":
@@ -211,7 +218,6 @@ def _protected(seen: Seen, what: str, token: AccessToken | None) -> None:
     elif what == "a search":
         seen.look_at(target.get("Condition?patient=somebody", token))
     else:
-        prefer = {"Prefer": "respond-async"}
         seen.look_at(target.get("Patient/$export", token, headers=prefer))
 
 

@@ -123,6 +123,9 @@ def nothing_delivered(seen: Seen) -> None:
 def type_delivered(seen: Seen, kind: str) -> None:
     seen.files()
     if not any(k == kind for k, _ in seen.resources()):
+        if seen.run.group:
+            raise CannotTell(f"The Group was delivered without {kind}; whether the target has any "
+                             "of it, no truth table says.")  # fmt: skip
         raise CheckFailed("A type was not delivered.", kind, "none", "delivery")
 
 

@@ -64,6 +64,12 @@ def smart_configuration_delete(seen: Seen) -> None:
     seen.look_at(target.delete(f"{target.fhir_base}/.well-known/smart-configuration"))
 
 
+@then("an answer with status 405 says that GET is allowed")
+def allows_get(seen: Seen) -> None:
+    if seen.exchange.status == 405:
+        answers.has_header(seen.exchange, "Allow", "GET")
+
+
 @then(parsers.parse('the type "{kind}" declares the operation "{canonical}"'))
 def type_declares(seen: Seen, kind: str, canonical: str) -> None:
     if kind == "Patient":

@@ -10,7 +10,8 @@ from ..reference.errors import TargetError
 from ..reference.http import Exchange
 from .checks import answers, delivery, options
 from .delivered import Export, export_parameters
-from .exporting import middle_of_observations
+from .delivering import type_delivered
+from .exporting import middle_of_observations, release
 from .seen import Seen
 from .verdicts import CannotTell, CheckFailed, NotApplicable
 
@@ -48,10 +49,10 @@ def status_told_apart(seen: Seen) -> None:
     ))  # fmt: skip
     location = started.header("Content-Location")
     if started.status != 202 or _SEPARATE not in started.header("Preference-Applied"):
-        _release(seen, started)
+        release(seen, started)
         raise NotApplicable(f"The target does not apply the preference {_SEPARATE}.")
     seen.look_at(seen.run.target.get(urljoin(started.url, location), token))
-    _release(seen, started)
+    release(seen, started)
 
 
 @when("an export is started leniently with a parameter nobody knows")
@@ -59,7 +60,7 @@ def started_leniently(seen: Seen) -> None:
     headers = {"Prefer": "respond-async, handling=lenient"}
     body = export_parameters({"_type": "Patient", "_nonsense": "1"})
     started = seen.look_at(seen.run.kick_off("unique", body, headers=headers))
-    _release(seen, started)
+    release(seen, started)
 
 
 @given("an export that is deleted once it is finished")
@@ -69,7 +70,7 @@ def deleted_when_finished(seen: Seen) -> None:
     )
     seen.look_at_export(export)
     _ = export.manifest
-    _release(seen, export.kick_off)
+    release(seen, export.kick_off)
 
 
 @given(parsers.parse(
@@ -152,7 +153,7 @@ def many_at_once(seen: Seen) -> None:
     started = [seen.run.kick_off("unique", body) for _ in range(_AT_ONCE)]
     seen.look_at_all(started)
     for exchange in started:
-        _release(seen, exchange)
+        release(seen, exchange)
 
 
 @when("an export is asked about without pause")
@@ -165,7 +166,7 @@ def polled_without_pause(seen: Seen) -> None:
     export = seen.run.follow(Export(started), "unique")
     seen.look_at_export(export)
     seen.look_at_all(polls)
-    _release(seen, started)
+    release(seen, started)
 
 
 @then("the export is still finished")
@@ -304,6 +305,8 @@ def subsetted(seen: Seen) -> None:
 @then("no resource is the target of more than one Provenance")
 def one_provenance(seen: Seen) -> None:
     _ = seen.export.manifest
+    if seen.run.group:
+        type_delivered(seen, "Provenance")
     options.one_provenance_each(seen.export.resources("Provenance"))
 
 
@@ -375,12 +378,4 @@ def _fetched(seen: Seen, url: str, token: object) -> Exchange:
 def _start(seen: Seen, url: str, parameters: dict[str, str]) -> None:
     token = seen.run.token("data")
     body = export_parameters(parameters)
-    _release(seen, seen.look_at(seen.run.target.kick_off(url, token, body)))
-
-
-def _release(seen: Seen, started: Exchange) -> None:
-    """Take back what was started, if it was."""
-    location = started.header("Content-Location")
-    if started.status == 202 and location:
-        token = seen.run.data_token("unique")
-        seen.run.target.delete(urljoin(started.url, location), token)
+    release(seen, seen.look_at(seen.run.target.kick_off(url, token, body)))

@@ -10,9 +10,9 @@ from pytest_bdd import given, parsers, then, when
 from ..reference.fhir.dates import parse_moment
 from ..reference.http import Exchange
 from .checks import answers, delivery
-from .delivered import Export, export_parameters
+from .delivered import Export, entries_in, export_parameters
 from .seen import Seen
-from .verdicts import CannotTell, CheckFailed
+from .verdicts import CannotTell, CheckFailed, NotApplicable
 
 
 @given(parsers.re(r'the export of the request "(?P<name>[^"]+)"$'))
@@ -56,12 +56,43 @@ def filter_applied(seen: Seen) -> None:
 
 @given(parsers.parse('a lenient export of the request "{name}" with a parameter nobody knows'))
 def lenient_export(seen: Seen, name: str) -> None:
+    export = seen.run.once(("lenient", name), lambda: _exported_leniently(seen, name))
+    if 400 <= export.kick_off.status < 500:
+        raise CannotTell("The target refuses what it does not know, even when asked leniently.")
+    seen.look_at_export(export)
+
+
+def _exported_leniently(seen: Seen, name: str) -> Export:
     body = export_parameters({"_type": "Patient", "_nonsense": "1"})
     headers = {"Prefer": "respond-async, handling=lenient"}
-    started = seen.run.kick_off(name, body, headers=headers)
-    if 400 <= started.status < 500:
-        raise CannotTell("The target refuses what it does not know, even when asked leniently.")
-    seen.look_at_export(seen.run.follow(Export(started), name))
+    return seen.run.follow(Export(seen.run.kick_off(name, body, headers=headers)), name)
+
+
+@then("each line of the error files is an OperationOutcome")
+def error_files_hold_outcomes(seen: Seen) -> None:
+    told = {str(entry.get("url")) for entry in entries_in(seen.export.manifest, "error")}
+    files = [f for f in seen.files() if f.url in told]
+    if not files:
+        raise CannotTell("The manifest names no error file, though something was ignored.")
+    for file in files:
+        kinds = [r.get("resourceType") for r in file.resources]
+        if len(kinds) < len(file.lines) or set(kinds) - {"OperationOutcome"}:
+            raise CheckFailed("An error file holds something else.", "an OperationOutcome a line",
+                              "another line", "manifest.error")  # fmt: skip
+
+
+@given("the target refuses what it does not support")
+def refuses_unknown(seen: Seen) -> None:
+    started = seen.run.once(("unknown parameter",), lambda: _with_unknown_parameter(seen))
+    if started.status < 400:
+        raise NotApplicable("The target takes a parameter that nobody knows without a word: "
+                            "whether it supports this one cannot be told.")  # fmt: skip
+
+
+def _with_unknown_parameter(seen: Seen) -> Exchange:
+    started = seen.run.kick_off("unique", export_parameters({"_nonsense": "1"}))
+    release(seen, started)
+    return started
 
 
 @then("an error file tells what was ignored")
@@ -315,6 +346,14 @@ def _start(seen: Seen, options: dict[str, str] | None, preference: str = "respon
     location = exchange.header("Content-Location")
     if exchange.status == 202 and location and "_typeFilter" not in (options or {}):
         seen.run.target.delete(urljoin(exchange.url, location), token)
+
+
+def release(seen: Seen, started: Exchange) -> None:
+    """Take back what was started, if it was."""
+    location = started.header("Content-Location")
+    if started.status == 202 and location:
+        token = seen.run.data_token("unique")
+        seen.run.target.delete(urljoin(started.url, location), token)
 
 
 def middle_of_observations(seen: Seen) -> str:

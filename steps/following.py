@@ -15,6 +15,7 @@ from .delivered import DeliveredFile, Export, entries_in
 
 AskToken = Callable[[], AccessToken]
 _LIMIT_S = 300
+_MOST_PAGES = 200
 
 
 def follow(target: Target, export: Export, token: AskToken) -> Export:
@@ -35,6 +36,17 @@ def follow(target: Target, export: Export, token: AskToken) -> Export:
         for entry in entries_in(export.result.manifest, section):
             export.files.append(_download(target, entry, token, export.result.manifest))
     return export
+
+
+def follow_pages(target: Target, url: str, token: AccessToken) -> list[Exchange]:
+    """The answer and its further pages, up to 200 of them, each asked for once."""
+    pages: list[Exchange] = []
+    seen: set[str] = set()
+    while url and url not in seen and len(pages) < _MOST_PAGES:
+        seen.add(url)
+        pages.append(target.get(url, token))
+        url = next_link(pages[-1])
+    return pages
 
 
 def next_link(exchange: Exchange) -> str:

@@ -31,7 +31,7 @@ from .bulk_run import BulkRun
 from .capability import declared_operations
 from .checks.profiles import Judged
 from .delivered import Export, export_parameters
-from .following import follow, next_link
+from .following import follow, follow_pages
 from .key_set import KeySetRun
 from .recorder import Recorder
 from .transport_run import TransportRun
@@ -391,13 +391,7 @@ class TargetRun:
         member = self.member_id(name)
         token = self.token("data", member)
         url = f"Patient/{member}/$everything" + (f"?{query}" if query else "")
-        pages: list[Exchange] = []
-        seen: set[str] = set()
-        while url and url not in seen and len(pages) < 200:
-            seen.add(url)
-            pages.append(self.target.get(url, token))
-            url = next_link(pages[-1])
-        return pages
+        return follow_pages(self.target, url, token)
 
 
 def _identity(content: Mapping[str, Any]) -> PayerIdentity:

@@ -38,10 +38,15 @@ Feature: Export
     Given the export of the request "unique" with Observations since the middle of its record
     Then only Observations since then are delivered, and every Condition
 
-  @bulk-man-14 @bulk-man-11 @bulk-man-12
+  @bulk-man-14 @bulk-man-12
   Scenario: What is ignored leniently is told in an error file
     Given a lenient export of the request "unique" with a parameter nobody knows
     Then an error file tells what was ignored
+
+  @bulk-man-11
+  Scenario: Error files hold OperationOutcomes, a line each
+    Given a lenient export of the request "unique" with a parameter nobody knows
+    Then each line of the error files is an OperationOutcome
 
   @bulk-kickoff-12
   Scenario: The kick-off tells where to ask for the status

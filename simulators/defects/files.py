@@ -61,6 +61,15 @@ def files_as_array(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [b"[" + b",".join(lines) + b"]"])
 
 
+@defect("R85-error", "Error files hold texts", "bulk-man-11",
+        also=("bulk-man-12", "bulk-man-14"))  # fmt: skip
+def error_file_of_texts(simulator: RespondingSimulator) -> None:
+    def told(line: bytes) -> bytes:
+        return b'{"message":"ignored"}' if b'"OperationOutcome"' in line else line
+
+    change_lines(simulator, lambda lines: [told(line) for line in lines])
+
+
 @defect(
     "R85-mixed",
     "A file holds a resource of another type",

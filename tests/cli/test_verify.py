@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from payer_exchange.reference.settings import read_settings
 from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.steps.recorder import Recorder
+from payer_exchange.steps.run import TargetRun
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +87,32 @@ def test_wrong_usage_says_what_to_do(
     done = command("verify", "responding-payer", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
+
+
+def test_a_group_that_the_settings_name_is_exported_without_a_match(
+    command, responder: RunningResponder, tmp_path: Path
+) -> None:
+    """As a Bulk Data server is judged that knows nothing of payers."""
+    config = tmp_path / "payer-exchange.toml"
+    responder.write_config(config)
+    group = _matched_group(config)
+    told = config.read_text().replace("[target]", f'[target]\ngroup = "{group}"', 1)
+    config.write_text(told)
+    done = command("verify", "responding-payer", "--config", config.name,
+               "--tags", "bulk-kickoff-11 or bulk-man-20 or hrex-mm-9 or bulk-param-14",
+               cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "payer-exchange-report/results.json").read_text())
+    judged = {r["id"]: r["verdict"] for r in results["requirements"]}
+    assert [judged[i] for i in ("bulk-kickoff-11", "bulk-man-20", "bulk-param-14")] == ["pass"] * 3
+    told = {s["message"] for s in results["scenarios"] if "hrex-mm-9" in s["requirements"]}
+    assert told == {"It is no requirement of a Bulk Data server."}
+    har = json.loads((tmp_path / "payer-exchange-report/exchange.har").read_text())
+    asked = [entry["request"]["url"] for entry in har["log"]["entries"]]
+    assert any(url.endswith(f"/Group/{group}/$export") for url in asked)
+    assert not any("member-match" in url for url in asked)
+
+
+def _matched_group(config: Path) -> str:
+    run = TargetRun(read_settings(config), Recorder())
+    return str(run.bulk.match("matched members").matched()["id"])
