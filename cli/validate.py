@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..reference.secret import Secret
+from ..reference.tls import Tls
 from ..reference.validation.coverage import NEVER, SEEN
 from ..reference.validation.delivery import Judged, validate_files
 from ..reference.validation.forms import as_csv, as_outcome, as_report
+from ..reference.validation.manifest import fetch, is_address
 from ..reference.validation.packages import SHIPPED, read_package
 from ..reference.validation.tables import write
 from ..reports.validation_page import render
@@ -20,30 +31,57 @@ _GONE_WRONG = (OSError, EOFError)
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=_path)
+@click.argument("files", nargs=-1, required=True, metavar="FILES|URL...")
 @click.option("--profile", "profiles", multiple=True, help="A canonical, with or without |version.")
 @click.option(
     "--package", "packages", multiple=True, type=_path, help="A FHIR package: .tgz or folder."
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="tcp://HOST:PORT",
+    help="Let the workers of this dask scheduler validate; they must see the same files.",
+)
+@click.option(
+    "--token-file",
+    type=_path,
+    help="The bearer token of a protected manifest; or set PAYER_EXCHANGE_TOKEN.",
+)
+@click.option(
+    "--authorities",
+    default="",
+    metavar="FILE",
+    help="Trust these authorities (PEM) instead of the public ones, for a manifest.",
+)
 @click.option("--json", "report", is_flag=True, help="The report as JSON.")
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path),
               help="Write the report there, as JSON, OperationOutcome, CSV and HTML.")  # fmt: skip
 def validate(
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     profiles: tuple[str, ...],
     packages: tuple[Path, ...],
     workers: int,
+    scheduler: str,
+    token_file: Path | None,
+    authorities: str,
     report_dir: Path | None,
     *,
     report: bool,
 ) -> None:
     """Say whether resources are what they claim to be: NDJSON, JSON, gzip, folders.
 
-    Exit status: 0 no errors found; 1 some; 3 files that could not be read.
+    A URL is that of a Bulk Data manifest, whose files are fetched first. Exit status: 0 no errors
+    found; 1 some; 3 files that could not be read.
     """
     try:
-        judged = validate_files(list(files), list(profiles), packages, workers)
+        with tempfile.TemporaryDirectory(prefix="payer-exchange-") as folder, _progress() as shown:
+            access = Access(_token(token_file), Tls(authorities))
+            paths = _paths(files, Path(folder), access, shown)
+            judged = validate_files(
+                paths, list(profiles), packages, workers, scheduler=scheduler,
+                done=shown("validated"),
+            )  # fmt: skip
         if report_dir:
             _write(judged, report_dir)
     except _GONE_WRONG as error:
@@ -55,6 +93,63 @@ def validate(
         raise SystemExit(3) from error
     click.echo(json.dumps(as_report(judged), indent=1) if report else _told(judged))
     raise SystemExit(1 if judged.tally.count("error") else 0)
+
+
+@dataclass(frozen=True)
+class Access:
+    """With what a manifest is asked for."""
+
+    token: Secret
+    tls: Tls
+
+
+Shown = Callable[[str], Callable[[int, int], None]]
+
+
+def _paths(files: tuple[str, ...], folder: Path, access: Access, shown: Shown) -> list[Path]:
+    """The files and folders that are named, and those that were fetched from manifests."""
+    found = []
+    for number, text in enumerate(files):
+        if not is_address(text):
+            found.append(_existing(text))
+            continue
+        inner = folder / str(number)
+        inner.mkdir()
+        told = partial(_told_bytes, shown("fetched"))
+        found += fetch(text, inner, token=access.token, tls=access.tls, fetched=told)
+    return found
+
+
+def _told_bytes(told: Callable[[int, int], None], count: int) -> None:
+    # How much there will be no manifest says.
+    told(count, 0)
+
+
+def _existing(text: str) -> Path:
+    if not Path(text).exists():
+        raise click.UsageError(f"There is no file or folder {text}.")
+    return Path(text)
+
+
+def _token(file: Path | None) -> Secret:
+    text = file.read_text(encoding="utf-8") if file else os.environ.get("PAYER_EXCHANGE_TOKEN", "")
+    return Secret(text.strip())
+
+
+@contextmanager
+def _progress() -> Iterator[Shown]:
+    """A bar for each step on standard error, while that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:9}"), BarColumn(), DownloadColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, transient=True,
+                  disable=not console.is_terminal) as bars:  # fmt: skip
+
+        def shown(step: str) -> Callable[[int, int], None]:
+            bar = bars.add_task(step, total=None)
+            return lambda done, of: bars.update(bar, completed=done, total=of or None)
+
+        yield shown
 
 
 def _write(judged: Judged, folder: Path) -> None:

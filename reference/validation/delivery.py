@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import multiprocessing
+import threading
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from .coverage import Support
 from .findings import Group, Tally
 from .reading import NotReadable
 from .references import Point, Points, References
+from .spreading import spread
 from .tables import standard
 from .validator import Judgement, Validator, unreadable
 
@@ -27,6 +27,8 @@ LONGEST = 64_000_000
 _PIECE = 1_000_000
 _SUFFIXES = (".json", ".ndjson", ".jsonl", ".gz")
 _kept: dict[tuple[Path, ...], Validator] = {}
+# A worker may have threads; checks are made when they are first needed, by one of them.
+_lock = threading.Lock()
 
 
 class NothingToValidate(PayerExchangeError):
@@ -41,6 +43,11 @@ class Part:
     start: int = 0
     end: int | None = None
     lines: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes of the file it is."""
+        return (self.path.stat().st_size if self.end is None else self.end) - self.start
 
 
 @dataclass
@@ -66,17 +73,28 @@ def files(paths: list[Path]) -> list[Path]:
 
 
 def validate_files(
-    paths: list[Path], profiles: list[str], packages: tuple[Path, ...] = (), workers: int = 1
+    paths: list[Path],
+    profiles: list[str],
+    packages: tuple[Path, ...] = (),
+    workers: int = 1,
+    *,
+    scheduler: str = "",
+    done: Callable[[int, int], None] = lambda _bytes, _all: None,
 ) -> Judged:
     """Validate all resources of files, each against given profiles or those it claims.
 
-    Raises UnreadablePackage and NothingToValidate.
+    `done` is told how many bytes of how many have been validated. Raises UnreadablePackage,
+    NothingToValidate, and SettingsError for a dask scheduler that cannot be used.
     """
     parts = [part for path in files(paths) for part in parts_of(path)]
     judged = Judged(packages={k: v["sha256"] for k, v in standard(packages).packages.items()})
     work = partial(validate_part, profiles=profiles, packages=packages)
     references = References()
-    for result in _spread(work, parts, workers):
+    so_far, total = 0, sum(part.size for part in parts)
+    done(0, total)
+    for part, result in zip(parts, spread(work, parts, workers, scheduler), strict=True):
+        so_far += part.size
+        done(so_far, total)
         judged.resources += result.resources
         judged.failed += result.failed
         judged.tally.merge(result.groups)
@@ -102,15 +120,6 @@ class Result:
     coverage: dict[str, Support]
 
 
-def _spread(work: Callable[[Part], Result], parts: list[Part], workers: int) -> Iterator[Result]:
-    if workers < 2 or len(parts) < 2:
-        yield from map(work, parts)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(parts)), context) as pool:
-        yield from pool.map(work, parts)
-
-
 def parts_of(path: Path) -> list[Part]:
     """A file in parts of some megabytes; a packed file or one of one resource is one part."""
     lines = path.name.removesuffix(".gz").endswith((".ndjson", ".jsonl"))
@@ -122,6 +131,11 @@ def parts_of(path: Path) -> list[Part]:
 
 def validate_part(part: Part, *, profiles: list[str], packages: tuple[Path, ...] = ()) -> Result:
     """Validate one part: how many resources, how many with errors, and the findings."""
+    with _lock:
+        return _validated(part, profiles, packages)
+
+
+def _validated(part: Part, profiles: list[str], packages: tuple[Path, ...]) -> Result:
     validator = _validator(packages)
     tally, points, resources, failed = Tally(), Points(), 0, 0
     coverage = validator.coverage()

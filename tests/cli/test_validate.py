@@ -79,6 +79,22 @@ def test_the_outcome_is_valid_r4(tmp_path, resources):
     assert json.loads(outcome)["issue"][0].get("expression") == expected
 
 
+def test_a_bar_is_shown_on_a_terminal_alone(tmp_path, command, monkeypatch):
+    (tmp_path / "a.ndjson").write_bytes(lines(GOOD))
+    quiet = command("validate", "a.ndjson", cwd=tmp_path)
+    assert quiet.stderr == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = command("validate", "a.ndjson", cwd=tmp_path)
+    assert "validated" in shown.stderr
+    assert shown.stdout == quiet.stdout == "1 resources, 0 with errors.\n"
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    status, output = run(tmp_path / "nowhere.json")
+    assert status == 2
+    assert "There is no file or folder" in output
+
+
 def test_a_report_directory_that_is_a_file_is_refused_before_anything_is_read(tmp_path):
     (tmp_path / "a.ndjson").write_bytes(lines(GOOD))
     status, output = run(tmp_path, "--report-dir", tmp_path / "a.ndjson")
