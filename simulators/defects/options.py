@@ -88,7 +88,16 @@ def _say(simulator: RespondingSimulator, endpoint: str) -> None:
     change_answer(simulator, endpoint, change)
 
 
-@defect("OP-delete-file", "A file of a deleted export breaks the server", "bulk-del-04")
+@defect(
+    "OP-delete-file",
+    "A file of a deleted export breaks the server",
+    "bulk-del-04",
+    also=(
+        "bulk-status-17",
+        "pdex-185",
+        "pdex-186",
+    ),
+)
 def broken_file(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         response.status_code = 500 if response.status_code == 404 else response.status_code
@@ -115,6 +124,7 @@ def _breaks(simulator: RespondingSimulator, is_so: Callable[[set[str]], bool]) -
     "Parameters in a POST break the server",
     "bulk-kickoff-03",
     also=(
+        "scope-13",
         "bulk-kickoff-15",
         "bulk-kickoff-16",
         "bulk-param-04",
@@ -161,7 +171,7 @@ def no_system_export(simulator: RespondingSimulator) -> None:
 
 
 @defect("OP-running", "A running export is answered 200", "bulk-status-02",
-        also=("bulk-status-04",))  # fmt: skip
+        also=("pdex-139", "bulk-status-04"))  # fmt: skip
 def running_is_200(simulator: RespondingSimulator) -> None:
     answer_waiting_once(simulator)
 
@@ -232,7 +242,15 @@ def continued_nowhere(simulator: RespondingSimulator) -> None:
     change_json(simulator, "status", change)
 
 
-@defect("OP-separate", "A status that is to be told apart is not told", "bulk-param-23")
+@defect(
+    "OP-separate",
+    "A status that is to be told apart is not told",
+    "bulk-param-23",
+    also=(
+        "bulk-status-02",
+        "pdex-139",
+    ),
+)
 def status_not_told(simulator: RespondingSimulator) -> None:
     applied = "respond-async, separate-export-status"
     for endpoint in _KICK_OFFS:
@@ -309,8 +327,12 @@ def relative_attachments(simulator: RespondingSimulator) -> None:
     )
 
 
-@defect("OP-binary", "Documents are delivered without what names them", "bulk-out-17",
-        also=("bulk-out-14", "bulk-out-15", "bulk-out-16", "pdex-133", "pdex-134"))  # fmt: skip
+@defect(
+    "OP-binary",
+    "Documents are delivered without what names them",
+    "bulk-out-17",
+    also=("pdex-239", "bulk-out-14", "bulk-out-15", "bulk-out-16", "pdex-133", "pdex-134"),
+)
 def loose_binaries(simulator: RespondingSimulator) -> None:
     def change(lines: list[bytes]) -> list[bytes]:
         return [line.replace(b"/Binary/", b"/Media/") for line in lines]
@@ -328,7 +350,16 @@ def foreign_references(simulator: RespondingSimulator) -> None:
     change_lines(simulator, change)
 
 
-@defect("OP-many", "Many exports at once break the server", "bulk-kickoff-15")
+@defect(
+    "OP-many",
+    "Many exports at once break the server",
+    "bulk-kickoff-15",
+    also=(
+        "bulk-status-06",
+        "hrex-sec-20",
+        "pdex-01",
+    ),
+)
 def broken_by_many(simulator: RespondingSimulator) -> None:
     started: Counter[bytes] = Counter()
 

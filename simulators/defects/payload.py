@@ -219,17 +219,28 @@ rewriting(
     "Provenance does not tell when it was recorded",
     _no_recorded,
     "pdex-08",
-    also=(*NEVER, "pdex-119"),
+    also=("hrex-conf-3", "pdex-80", "pdex-97", *NEVER, "pdex-119"),
 )
 rewriting(
     "PRO-8", "Provenance does not tell the format of a source", _no_format, *_TOLD, also=(*LESS,)
 )
 rewriting("PRO-9", "A Location is the author of records", _location_as_author, "hrex-prov-1",
-           also=("pdex-119", "ref-01"))  # fmt: skip
+           also=("pdex-97", "pdex-119", "ref-01"))  # fmt: skip
 rewriting("PRO-10", "Agents act on behalf of themselves", _for_itself, "hrex-prov-2")
-without("PRO-11", "The Provenance of an earlier plan stays behind",
-         lambda r: not is_a(r, "Provenance") or str(r.get("id")).startswith("tx-"),
-         "pdex-15", "pdex-18", "pdex-86", *_TOLD)  # fmt: skip
+without(
+    "PRO-11",
+    "The Provenance of an earlier plan stays behind",
+    lambda r: not is_a(r, "Provenance") or str(r.get("id")).startswith("tx-"),
+    "pdex-15",
+    "pdex-18",
+    "pdex-86",
+    *_TOLD,
+    also=(
+        "pdex-156",
+        "pdex-167",
+        "pdex-revocation-responder",
+    ),
+)
 
 
 @defect("TF-1", "A type filter brings sensitive records along", "pdex-typefilter-window")

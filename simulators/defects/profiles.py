@@ -102,7 +102,7 @@ def _own_version(resource: Resource) -> None:
 
 _MISSING = ("pdex-80", "hrex-conf-3")
 rewriting("PF-base", "A birth date is words", _no_date, "pdex-119",
-          also=("hrex-mm-8", "pdex-202"))  # fmt: skip
+          also=("pdex-97", "hrex-mm-8", "pdex-202"))  # fmt: skip
 rewriting("PF-code", "Conditions have no code", _no_code, *_MISSING, also=(*NEVER, "pdex-97"))
 rewriting("PF-category", "Observations have a category of the payer's own", _other_category,
           "pdex-97", also=_MISSING)  # fmt: skip
