@@ -54,7 +54,8 @@ def judge_apart(arguments: list[str], environment: Mapping[str, str]) -> None:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_LOADED)
-    child = context.Process(target=_judge, args=(arguments, dict(environment)), daemon=True)
+    # No daemon: the judge of a requesting payer starts that payer as a child of its own.
+    child = context.Process(target=_judge, args=(arguments, dict(environment)))
     child.start()
     child.join()
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..verdicts import CannotTell
+from .forked import module_of, run_forked
 from .script import Told
 
 _LIMIT_S = 120
@@ -24,32 +25,39 @@ def run_trigger(command: str, environment: Mapping[str, str]) -> Told:
     status that it cannot make this exchange.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command
-            shlex.split(command),
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_LIMIT_S,
-            check=False,
-        )
+        status, output = _run(shlex.split(command), {**os.environ, **environment})
     except FileNotFoundError as error:
         raise CannotTell("The command of --trigger cannot be found.") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotTell(
             f"The command of --trigger did not end within {_LIMIT_S} seconds."
         ) from error
-    told = _last_object(done.stdout)
-    if done.returncode == _UNABLE:
+    told = _last_object(output)
+    if status == _UNABLE:
         raise CannotTell(
             f"The command of --trigger ended with status {_UNABLE}: it cannot make this exchange."
         )
     return Told(
-        done.returncode,
+        status,
         str(told.get("outcome", "")),
         _map(told.get("resources"), int),
         _map(told.get("members"), str),
         told.get("problems") if isinstance(told.get("problems"), int) else None,
     )
+
+
+def _run(words: list[str], environment: dict[str, str]) -> tuple[int, bytes]:
+    if module_of(words):
+        return run_forked(words, environment, _LIMIT_S)
+    done = subprocess.run(  # noqa: S603 - the user's own command
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        timeout=_LIMIT_S,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def _map(found: Any, kind: type) -> dict[str, Any]:

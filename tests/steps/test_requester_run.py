@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -14,6 +16,7 @@ from payer_exchange.reference.trust.keys import generate, public
 from payer_exchange.steps.checks.asking_keys import are_whole
 from payer_exchange.steps.recorder import Recorder
 from payer_exchange.steps.requester import run as requester_run
+from payer_exchange.steps.requester.forked import module_of, run_forked
 from payer_exchange.steps.requester.key_set import fetch
 from payer_exchange.steps.requester.listening import PlayedPayer
 from payer_exchange.steps.requester.run import RequesterRun
@@ -173,3 +176,30 @@ def test_what_a_published_key_may_not_be(change, where):
         are_whole([change(jwk)])
     assert told.value.where == where
     assert jwk["d"] not in str(told.value)
+
+
+OWN = [sys.executable, "-m", "payer_exchange.cli.answer_trigger"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "output"),
+    [(["--help"], 0, b"Usage:"), (["--defect", "nonsense"], 2, b"")],
+)
+def test_a_module_of_ours_is_forked_as_the_command_it_is(arguments, status, output):
+    ended, told = run_forked([*OWN, *arguments], os.environ, 60)
+    assert (ended, told[: len(output)]) == (status, output)
+
+
+def test_a_forked_module_that_takes_too_long_is_ended():
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_forked(OWN, os.environ, 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["python", "-m", OWN[2]], [sys.executable, OWN[2]], [sys.executable, "-m", "http.server"],
+     [sys.executable, "-m"], []],
+)  # fmt: skip
+def test_another_command_is_none_of_our_modules(words):
+    assert module_of(words) == ""
+    assert module_of(OWN) == OWN[2]
