@@ -7,22 +7,22 @@ Locust as a child process.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from ..load.child import NothingMeasured
 from ..load.figures import LoadResults
-from ..load.running import PAGE, LoadRequest, NothingMeasured, run_load
+from ..load.running import PAGE, LoadRequest, Progress, run_load
 from ..reference.errors import PayerExchangeError
-from ..reference.settings import FILE_NAME, find_settings
-from ..simulators.assembly import ResponderOptions, start_responder
 from .load_plan import load_plan
+from .load_target import load_target
+from .scenario_run import terminated_as_interrupt
 
 
 class _WithLocustOptions(click.Command):
@@ -69,6 +69,25 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=Path("payer-exchange-report"),
     help="Where the results are written.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that make the load, one for each core to use.",
+)
+@click.option(
+    "--members",
+    type=click.IntRange(min=1),
+    default=25,
+    show_default=True,
+    help="Members of the simulated payer that is started without URL and --config.",
+)
+@click.option(
+    "--target-pid",
+    type=click.IntRange(min=1),
+    help="The payer's process on this machine: its memory and open files are sampled.",
+)
 @click.pass_context
 def load(
     ctx: click.Context,
@@ -78,23 +97,35 @@ def load(
     config: Path | None,
     thresholds: Path | None,
     report_dir: Path,
+    processes: int,
+    members: int,
+    target_pid: int | None,
 ) -> None:
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
 
     LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. LT2 to LT12 are
     short forms of larger runs; a .toml file is a scenario of your own; `load plan` says when
     all members are done. Without URL and
-    --config a simulated payer is started and asked. Locust's own options follow after --, as in
+    --config a simulated payer is started in a process of its own, and asked. Ctrl-C stops the run
+    and deletes the jobs that it began. Locust's own options follow after --, as in
     `-- --run-time 1m --users 4`. Load is only sent to this machine, for ten minutes at most.
 
     Exit status: 0 thresholds met, 1 one missed or a wrong answer, 2 wrong usage, 3 nothing
     measured.
     """
     try:
-        with _target(config, url) as file:
+        with (
+            terminated_as_interrupt(),
+            load_target(config, url, ("--members", str(members))) as target,
+            _progress() as progress,
+        ):
             results = run_load(
-                LoadRequest(scenario, file, url, thresholds, report_dir, tuple(ctx.obj or ()))
-            )
+                LoadRequest(
+                    scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
+                    processes=processes, target_pid=target_pid or target.pid,
+                ),
+                progress,
+            )  # fmt: skip
     except NothingMeasured as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(3)
@@ -106,24 +137,22 @@ def load(
 
 
 @contextmanager
-def _target(config: Path | None, url: str) -> Iterator[Path]:
-    """The settings file of the target; without file and URL that of a payer started for the run."""
-    found = config or (find_settings(Path.cwd()) if url else None)
-    if found:
-        yield found
-    elif url:
-        raise click.UsageError(
-            f"Give --config: {FILE_NAME} holds the key and the members to ask for."
-        )
-    else:
-        with TemporaryDirectory(prefix="payer-exchange-load-") as folder:
-            payer = start_responder(ResponderOptions())
-            try:
-                file = Path(folder) / FILE_NAME
-                payer.write_config(file)
-                yield file
-            finally:
-                payer.close()
+def _progress() -> Iterator[Progress | None]:
+    """Tells how far the run is, on one line of a terminal; quiet where there is none."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("The load run starts ...") as status:
+
+        def told(now: Mapping[str, float]) -> None:
+            status.update(
+                f"{now['seconds']:.0f} s: {now['journeys']:.0f} journeys ended, "
+                f"{now['in_flight']:.0f} under way, {now['failures']:.0f} failures. "
+                "Ctrl-C stops the run."
+            )
+
+        yield told
 
 
 def _print(results: LoadResults) -> None:

@@ -86,7 +86,7 @@ def _until_ended(child: subprocess.Popen[str]) -> str:
     what it knows; a second time, it is ended.
     """
     try:
-        with _terminated_as_interrupt():
+        with terminated_as_interrupt():
             _follow(child)
             return child.communicate()[1]
     except KeyboardInterrupt:
@@ -103,7 +103,7 @@ def _until_ended(child: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
+def terminated_as_interrupt() -> Iterator[None]:
     """Take SIGTERM, which a CI server sends, for an interrupt."""
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .footprint import Footprint, footprint
+
 SCHEMA = "payer-exchange/load/1"
 # The one measure that a whole export makes.
 JOB, DOWNLOAD = "job", "download"
@@ -29,6 +31,7 @@ class Measure:
     p90: float | None
     p95: float | None
     p99: float | None
+    p999: float | None
     max: float | None
 
     @property
@@ -57,6 +60,8 @@ class Figures:
     generator_problem: str = ""
     timeline: tuple[Mapping[str, Any], ...] = ()
     starts: Mapping[str, int] = field(default_factory=dict)
+    distribution: tuple[tuple[float, int], ...] = ()
+    """Milliseconds of whole journeys, ascending, and how often each came."""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Figures:
@@ -68,11 +73,17 @@ class Figures:
             str(told["generator_problem"]),
             tuple(told.get("timeline", ())),
             told.get("starts", {}),
+            tuple((ms, count) for ms, count in told.get("distribution", ())),
         )
 
     def measure(self, name: str) -> Measure | None:
         """The request or measure of that name, or None when nothing of it was measured."""
         return next((m for m in self.timed if m.name == name), None)
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """What the payer's own process took; None when it was not sampled."""
+        return footprint(self.timeline)
 
     @property
     def timed(self) -> list[Measure]:
@@ -138,6 +149,8 @@ class Figures:
             "errors": [asdict(e) for e in self.errors],
             "generator_problem": self.generator_problem,
             "starts": dict(self.starts),
+            "footprint": asdict(self.footprint) if self.footprint else None,
+            "distribution": [list(pair) for pair in self.distribution],
             "timeline": [dict(row) for row in self.timeline],
         }
 

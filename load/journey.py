@@ -65,9 +65,16 @@ class Journey:
     """The journeys of one requesting payer at one target."""
 
     def __init__(
-        self, target: Target, asked: TargetSettings, truth: TruthTable, meter: Meter
+        self,
+        target: Target,
+        asked: TargetSettings,
+        truth: TruthTable,
+        meter: Meter,
+        uninterrupted: Callable[[Callable[[], str]], str] = lambda work: work(),
     ) -> None:
+        """`uninterrupted` does a kick-off to its end, so that its job can always be deleted."""
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
+        self._uninterrupted = uninterrupted
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
 
     def today(self) -> date:
@@ -143,15 +150,21 @@ class Journey:
         kept: list[bytes] | None = None,
     ) -> Delivery:
         """Kick off, wait, download every file and delete the job, which goes when it fails too."""
-        begun = perf_counter()
-        location = self._kicked_off(operation, token, body, step)
+        begun, jobs = perf_counter(), list[str]()
+
+        def kick_off() -> str:
+            jobs.append(self._kicked_off(operation, token, body, step))
+            return jobs[0]
+
         try:
+            location = self._uninterrupted(kick_off)
             result = self._awaited(location, token)
             self.meter.measure("time-to-manifest", since(begun))
             self.meter.measure("polls", result.polls)
             delivery = self._download(result.manifest, token, sampled=sampled, kept=kept)
         finally:
-            self._delete(location, token)
+            for job in jobs:
+                self._delete(job, token)
         return delivery
 
     @contextmanager

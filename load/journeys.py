@@ -3,39 +3,61 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gevent
+from gevent import GreenletExit
 from gevent.pool import Pool
 from locust import User, constant, task
 from locust.exception import StopUser
 
 from ..reference.settings import Settings
 from .journey import Journey
-from .measures import LocustMeter, Timeline
+from .measures import LocustMeter
 from .members import ExpectedMember, TruthTable, read_truth
 from .running import settings_for
 from .scenario import Scenario, read_scenario, turns
 from .shapes import arrivals
 from .target import open_target, refuse_elsewhere
+from .timeline import Timeline
 
 # Comparing a delivery reads every line; each journey's first is compared, then one of so many.
 _SAMPLE_EVERY = 5
 # A start that comes this much after its moment is late: the generator, not the target, held it up.
 LATE_S = 0.05
 _STOP_S = 25.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOptions:
+    """What leads this process to the target, wherever the master of the run may be."""
+
+    config: Path
+    url: str
+    scenario: str
+
+    @classmethod
+    def of(cls, options: Any) -> OwnOptions:
+        """Of the options this process was started with."""
+        return cls(Path(options.payer_config), options.payer_url, options.payer_scenario)
 
 
 class Plan:
-    """What is gone next, by all users of one process together."""
+    """What is gone next, by all users of one process together.
 
-    def __init__(self, scenario: Scenario, truth: TruthTable) -> None:
+    Of several processes each has every nth member, so that no two ask for the same one at once.
+    """
+
+    def __init__(
+        self, scenario: Scenario, truth: TruthTable, index: int = 0, processes: int = 1
+    ) -> None:
         self._turns = turns(scenario.journeys)
-        self._members = itertools.cycle(truth.members)
+        self._members = itertools.cycle(truth.members[index::processes] or truth.members)
         self._bulk = max(1, min(scenario.bulk_members, len(truth.members)))
         self._counts = {name: itertools.count() for name in scenario.journeys}
 
@@ -59,7 +81,7 @@ class Requester:
         self.meter = LocustMeter(environment)
         self.target = open_target(settings, self.meter)
         self.meter.token_url = settings.target.auth.token_url
-        self.journey = Journey(self.target, settings.target, truth, self.meter)
+        self.journey = Journey(self.target, settings.target, truth, self.meter, whole)
 
     def discover(self) -> str:
         """The token endpoint, which may not be elsewhere either."""
@@ -67,6 +89,31 @@ class Requester:
             self.meter.token_url = self.target.token_url()
         refuse_elsewhere(self.meter.token_url)
         return self.meter.token_url
+
+
+def whole(work: Callable[[], _T]) -> _T:
+    """What the work returns, waited for to its end even when this journey is to stop meanwhile.
+
+    A kick-off that is broken off would leave a job at the target that nobody knows of.
+    """
+    done: list[_T] = []
+    failed: list[Exception] = []
+
+    def kept() -> None:
+        try:
+            done.append(work())
+        except Exception as error:  # noqa: BLE001 - raised again below, in the journey
+            failed.append(error)
+
+    running = gevent.spawn(kept)
+    try:
+        running.join()
+    except GreenletExit:
+        running.join()
+        raise
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 class RequestingPayer(User):
@@ -77,13 +124,17 @@ class RequestingPayer(User):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        options = environment.parsed_options
-        self._settings = settings_for(Path(options.payer_config), options.payer_url)
+        own: OwnOptions = environment.payer_options
+        self._settings = settings_for(own.config, own.url)
         self._truth = read_truth(self._settings)
-        self._scenario = read_scenario(options.payer_scenario)
+        self._scenario = read_scenario(own.scenario)
         self._first = Requester(self._settings, self._truth, environment)
+        self._index = environment.runner.worker_index
+        self._processes: int = environment.parsed_options.payer_processes
         # Users share one plan, so that they do not all ask for the same member at once.
-        self._plan = self.plans.setdefault(id(environment), Plan(self._scenario, self._truth))
+        self._plan = self.plans.setdefault(
+            id(environment), Plan(self._scenario, self._truth, self._index, self._processes)
+        )
         self._timeline: Timeline = environment.payer_timeline
 
     def on_start(self) -> None:
@@ -110,7 +161,7 @@ class RequestingPayer(User):
     def _start_all(self) -> None:
         """Start every journey at its moment, however long the earlier ones take."""
         terms, options = self._scenario.arrivals, self.environment.parsed_options
-        pool, idle = Pool(int(terms.in_flight)), [self._first]
+        pool, idle = Pool(max(1, int(terms.in_flight) // self._processes)), [self._first]
         begun = perf_counter()
         try:
             for moment in self._moments(options.payer_seconds):
@@ -127,7 +178,9 @@ class RequestingPayer(User):
     def _moments(self, seconds: float) -> Iterator[float]:
         terms = self._scenario.arrivals
         shape = terms.shape_over(seconds)
-        return arrivals(shape, terms.spacing, seed=int(terms.seed))
+        every = arrivals(shape, terms.spacing, seed=int(terms.seed))
+        # Each process draws all and takes its own of them: together they are exactly the plan.
+        return itertools.islice(every, self._index, None, self._processes)
 
     def _arrive(self, idle: list[Requester], intended: float) -> None:
         found = idle.pop() if idle else Requester(self._settings, self._truth, self.environment)

@@ -7,9 +7,7 @@ the latency of what succeeded is told, beside the share of what did not.
 
 from __future__ import annotations
 
-import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,10 +15,10 @@ from locust.env import Environment
 from locust.stats import StatsEntry
 
 from ..reference.http import Exchange
+from .histogram import PERCENTILES
+from .timeline import REQUEST, Timeline
 
-REQUEST, MEASURE, CHECK = "request", "measure", "check"
-_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-_COUNTED = ("requests", "failures", "journeys", "resources", "octets", "dropped", "in_flight")
+MEASURE, CHECK = "measure", "check"
 
 
 class LocustMeter:
@@ -83,101 +81,17 @@ class LocustMeter:
         )
 
 
-class Tally:
-    """Resources by measure: the one figure that Locust's statistics have no column for."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.resources: Counter[str] = Counter()
-        request: Any = environment.events.request
-        request.add_listener(self._see)
-
-    def _see(self, name: str, context: dict[str, Any] | None = None, **_: Any) -> None:
-        self.resources[name] += (context or {}).get("resources", 0)
-
-
-class Timeline:
-    """What happened in each second, and the starts of the open model."""
-
-    def __init__(self, environment: Environment) -> None:
-        self._begun = time.time()
-        self._rows: defaultdict[int, Counter[str]] = defaultdict(Counter)
-        self._times: defaultdict[int, list[float]] = defaultdict(list)
-        self._in_flight = 0
-        self.starts: Counter[str] = Counter(planned=0, late=0, dropped=0)
-        request: Any = environment.events.request
-        request.add_listener(self._see)
-
-    def start(self, *, late: bool, dropped: bool) -> None:
-        """Count one planned start: one that came late, and one that found no room."""
-        self.starts.update(planned=1, late=int(late), dropped=int(dropped))
-        self._row()["dropped"] += int(dropped)
-
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Count a journey as in flight."""
-        self._in_flight += 1
-        row = self._row()
-        row["in_flight"] = max(row["in_flight"], self._in_flight)
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-
-    def told(self) -> list[dict[str, Any]]:
-        """One row a second, the seconds counted from the beginning; times are milliseconds."""
-        rows = []
-        for second in range(max(self._rows, default=-1) + 1):
-            times = sorted(self._times[second])
-            share = {n: _quantile(times, p) for n, p in _PERCENTILES.items()}
-            rows.append(
-                {"second": second, **dict.fromkeys(_COUNTED, 0), **self._rows[second], **share}
-            )
-        return rows
-
-    def _row(self) -> Counter[str]:
-        row = self._rows[int(time.time() - self._begun)]
-        row["in_flight"] = max(row["in_flight"], self._in_flight)
-        return row
-
-    def _see(
-        self,
-        request_type: str,
-        name: str,
-        response_time: float | None,
-        response_length: int,
-        exception: object,
-        context: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        row = self._row()
-        row["failures"] += exception is not None
-        row["requests"] += request_type == REQUEST
-        if name == "download":
-            row["octets"] += response_length
-        if is_whole(name):
-            row["journeys"] += 1
-            row["resources"] += (context or {}).get("resources", 0)
-            if response_time is not None:
-                self._times[int(time.time() - self._begun)].append(response_time)
-
-
-def is_whole(name: str) -> bool:
-    """Whether a measure is that of a whole journey."""
-    return name == "job" or name.endswith("-job")
-
-
-def _quantile(times: Sequence[float], share: float) -> float | None:
-    """The nearest rank of ascending times; None without any."""
-    return round(times[min(len(times) - 1, int(share * len(times)))], 3) if times else None
-
-
-def measured(environment: Environment, tally: Tally, timeline: Timeline) -> dict[str, Any]:
+def measured(environment: Environment, timeline: Timeline) -> dict[str, Any]:
     """Everything measured, as JSON."""
-    stats = environment.stats
+    stats, resources = environment.stats, timeline.resources
     return {
+        "begun": timeline.begun,
         "timeline": timeline.told(),
+        "distribution": timeline.distribution(),
         "starts": dict(timeline.starts),
-        "measures": [_told(e, tally) for e in stats.entries.values()],
+        "harness_errors": timeline.harness_errors,
+        "generator_problem": timeline.problem,
+        "measures": [_told(e, resources[e.name]) for e in stats.entries.values()],
         "errors": [
             {
                 "kind": e.method,
@@ -190,14 +104,14 @@ def measured(environment: Environment, tally: Tally, timeline: Timeline) -> dict
     }
 
 
-def _told(entry: StatsEntry, tally: Tally) -> dict[str, Any]:
+def _told(entry: StatsEntry, resources: int) -> dict[str, Any]:
     timed = entry.num_requests - entry.num_none_requests
-    times: dict[str, Any] = dict.fromkeys(("mean", "min", *_PERCENTILES, "max"))
+    times: dict[str, Any] = dict.fromkeys(("mean", "min", *PERCENTILES, "max"))
     if timed and entry.method != CHECK:
         times = {
             "mean": round(entry.total_response_time / timed, 3),
             "min": entry.min_response_time,
-            **{n: entry.get_response_time_percentile(p) for n, p in _PERCENTILES.items()},
+            **{n: entry.get_response_time_percentile(p) for n, p in PERCENTILES.items()},
             "max": entry.max_response_time,
         }
     return {
@@ -208,7 +122,7 @@ def _told(entry: StatsEntry, tally: Tally) -> dict[str, Any]:
         "failures": entry.num_failures,
         "seconds": round(entry.total_response_time / 1000, 6),
         "octets": entry.total_content_length,
-        "resources": tally.resources[entry.name],
+        "resources": resources,
         **times,
     }
 

@@ -9,19 +9,22 @@ import json
 import os
 import platform
 import re
-import subprocess
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
-from ..reference.errors import PayerExchangeError, SettingsError, TargetError
+from ..reference.errors import SettingsError, TargetError
 from ..reference.http import origin_of
 from ..reference.settings import Settings, read_settings
+from .child import NothingMeasured, follow
 from .figures import Figures, LoadResults
+from .footprint import Watch
 from .junit import junit
 from .knee import knee_of
 from .members import read_truth
@@ -32,9 +35,12 @@ from .target import open_target, refuse_elsewhere
 from .thresholds import read_thresholds
 
 PAGE, JUNIT = "load.html", "load-junit.xml"
+_HERE = "127.0.0.1"
 RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
 # What a journey that has begun may still take, and Locust's own start and end.
 _STOP_S, _AROUND_S = 30, 60
+_OPEN_MORE_S = 2
+Progress = Callable[[Mapping[str, float]], None]
 # Ours to say, or not supported: what they would measure is not what the thresholds are about.
 _REFUSED = (
     "-f",
@@ -70,16 +76,18 @@ class LoadRequest:
     thresholds: Path | None = None
     report_dir: Path = Path("payer-exchange-report")
     options: tuple[str, ...] = ()
+    processes: int = 1
+    """Processes that make the load; more than one are workers of a master that makes none."""
+    target_pid: int = 0
+    """The payer's process on this machine, whose memory and open files are sampled; 0: none."""
 
 
-class NothingMeasured(PayerExchangeError):
-    """The target cannot be reached, gives no token, or the run came to no figures."""
-
-
-def run_load(request: LoadRequest) -> LoadResults:
+def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResults:
     """Run the scenario, judge its figures and write the results into the report folder.
 
-    Raises SettingsError for wrong usage and NothingMeasured when there is nothing to judge.
+    `progress` is told each second how far the run is. An interrupt stops the run, has the jobs at
+    the target deleted and says so in the results. Raises SettingsError for wrong usage and
+    NothingMeasured when there is nothing to judge.
     """
     scenario = read_scenario(request.scenario)
     thresholds = read_thresholds(request.thresholds) if request.thresholds else scenario.thresholds
@@ -90,7 +98,7 @@ def run_load(request: LoadRequest) -> LoadResults:
     _reach(settings)
     request.report_dir.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    figures = _child(request, scenario, run_s)
+    figures = _child(request, scenario, run_s, progress)
     results = LoadResults(
         scenario.name,
         settings.target.fhir_base,
@@ -165,38 +173,64 @@ def _reach(settings: Settings) -> None:
         target.http.close()
 
 
-def _child(request: LoadRequest, scenario: Scenario, run_s: float) -> Figures:
-    figures = request.report_dir / "load-figures.json"
-    figures.unlink(missing_ok=True)
-    log = request.report_dir / LOG
-    with as_file(files(__package__) / "locustfile.py") as locustfile, log.open("wb") as out:
-        _wait(_command(request, scenario, locustfile, figures, run_s), out.fileno(), run_s)
+def _child(
+    request: LoadRequest, scenario: Scenario, run_s: float, progress: Progress | None
+) -> Figures:
+    folder = request.report_dir
+    written = {name: folder / f"load-{name}.json" for name in ("figures", "progress")}
+    for file in written.values():
+        file.unlink(missing_ok=True)
+    watch = Watch(request.target_pid)
+
+    def each_second() -> None:
+        watch.look()
+        if progress and written["progress"].is_file():
+            progress(json.loads(written["progress"].read_text(encoding="utf-8")))
+
+    with as_file(files(__package__) / "locustfile.py") as locustfile:
+        command = _command(request, scenario, locustfile, written["figures"], run_s)
+        stopped = follow(command, folder / LOG, run_s + _STOP_S + _AROUND_S, each_second)
     try:
-        told = json.loads(figures.read_text(encoding="utf-8"))
+        told = json.loads(written["figures"].read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise NothingMeasured(f"The run came to no figures. {_last_line(log)}") from error
-    figures.unlink()
-    return Figures.of(told)
+        raise NothingMeasured(f"The run came to no figures. {_last_line(folder / LOG)}") from error
+    finally:
+        for file in written.values():
+            file.unlink(missing_ok=True)
+    return _joined(told, watch, stopped=stopped)
+
+
+def _joined(told: Mapping[str, Any], watch: Watch, *, stopped: bool) -> Figures:
+    """What the child told, with the payer's footprint in each second."""
+    taken = watch.columns(told["begun"])
+    rows = [row | taken.get(row["second"], {}) for row in told["timeline"]]
+    problem = told["generator_problem"] or "The run was stopped before its end." * stopped
+    return Figures.of({**told, "timeline": rows, "generator_problem": problem})
 
 
 def _command(
     request: LoadRequest, scenario: Scenario, locustfile: Path, figures: Path, run_s: float
 ) -> list[str]:
     closed = scenario.arrivals.model == "closed"
+    # Of the open model one user in each process starts all of its journeys.
+    users = int(scenario.arrivals.users) if closed else request.processes
     ours = {
         "-f": locustfile,
-        # Of the open model one user in each process starts every journey.
-        "--users": int(scenario.arrivals.users) if closed else 1,
-        "--spawn-rate": 10,
-        "--run-time": f"{run_s:.0f}s",
+        "--users": users,
+        # Open: all processes begin as one. Closed: no more clients come at once than ten a second.
+        "--spawn-rate": 10 if closed else users,
         "--stop-timeout": _STOP_S,
         "--payer-config": request.config,
         "--payer-url": request.url,
         "--payer-figures": figures,
         "--payer-scenario": request.scenario,
         "--payer-seconds": run_s,
+        "--payer-processes": request.processes,
+        **(_workers(request.processes) if request.processes > 1 else {}),
     }
     pairs = [str(part) for pair in ours.items() for part in pair]
+    # The last start of an open run is that of its plan, not of Locust's clock, which begins sooner.
+    whole_s = run_s if closed else run_s + _OPEN_MORE_S
     # Given last, the caller's options win over the defaults.
     return [
         sys.executable,
@@ -206,17 +240,23 @@ def _command(
         "--only-summary",
         *pairs,
         *request.options,
+        "--run-time",
+        f"{whole_s:.0f}s",
     ]
 
 
-def _wait(command: Sequence[str], out: int, run_s: float) -> None:
-    limit = run_s + _STOP_S + _AROUND_S
-    try:
-        subprocess.run(  # noqa: S603 - our own interpreter; the options are the caller's own
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=limit, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NothingMeasured(f"The load run did not end within {limit:.0f} seconds.") from error
+def _workers(processes: int) -> dict[str, object]:
+    """Locust's options for a master and workers on this machine, which hear each other alone."""
+    with socket.socket() as passing:
+        passing.bind((_HERE, 0))
+        port = passing.getsockname()[1]
+    return {
+        "--processes": processes,
+        "--master-bind-host": _HERE,
+        "--master-bind-port": port,
+        "--master-host": _HERE,
+        "--master-port": port,
+    }
 
 
 def _last_line(log: Path) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError
+from ..reference.toml_files import read_toml
 from .shapes import SHAPES, SPACINGS, Shape
 from .thresholds import Thresholds, known_keys, number, section, thresholds_of
 
@@ -68,19 +68,14 @@ class Scenario:
 def read_scenario(name: str) -> Scenario:
     """The scenario that is shipped under a name or is in a file; raises SettingsError."""
     if name in SCENARIOS:
-        text = (files(__package__) / f"{name}.toml").read_text(encoding="utf-8")
-        return scenario_of(tomllib.loads(text), name)
+        with as_file(files(__package__) / f"{name}.toml") as shipped:
+            return scenario_of(read_toml(shipped, "The scenario"), name)
     path = Path(name)
     if path.suffix != ".toml":
         raise SettingsError(
             f"There is no load scenario {name}. There is {', '.join(SCENARIOS)}, or a .toml file."
         )
-    try:
-        return scenario_of(tomllib.loads(path.read_text(encoding="utf-8")), path.stem)
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}.") from error
+    return scenario_of(read_toml(path, "The scenario"), path.stem)
 
 
 def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:

@@ -39,18 +39,18 @@ class Shape:
         return self.rate
 
 
-def arrivals(shape: Shape, spacing: str, *, seed: int, share: float = 1.0) -> Iterator[float]:
+def arrivals(shape: Shape, spacing: str, *, seed: int) -> Iterator[float]:
     """The seconds after the beginning at which journeys are to start, ascending.
 
-    `share` is the part of the rate that is one process's own. Poisson arrivals come of unit
-    exponential gaps in the integral of the rate, fixed ones of gaps of one.
+    Poisson arrivals come of unit exponential gaps in the integral of the rate, fixed ones of gaps
+    of one.
     """
     draw = random.Random(seed)
     moment, step = 0.0, 0.001
     while moment < shape.seconds:
         left = draw.expovariate(1.0) if spacing == "poisson" else 1.0
         while left > 0 and moment < shape.seconds:
-            rate = max(shape.at(moment) * share, 1e-9)
+            rate = max(shape.at(moment), 1e-9)
             # Never further than a small part of the run at once: the rate changes on the way.
             step = min(left / rate, shape.seconds / 1000)
             left -= step * rate

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..reference.errors import SettingsError
+from ..reference.toml_files import read_toml
 from .figures import Figures, Measure, ThresholdVerdict
 
 # What can be limited; the names are those of the figures.
@@ -40,8 +40,14 @@ MEASURES = (
     "queue-wait",
     "from-intended",
 )
-_OF_ALL = ("error_ratio", "min_resources_per_s", "measures")
-_OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms", "error_ratio")
+# Of the payer's own process: the key, and which of its figures that limits.
+_OF_PAYER = {
+    "max_memory_mb": "peak_mb",
+    "max_memory_growth_mb_per_10min": "growth_mb_per_10min",
+    "max_more_open_files": "more_open_files",
+}
+_OF_ALL = ("error_ratio", "min_resources_per_s", *_OF_PAYER, "measures")
+_OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "error_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class Thresholds:
 
     error_ratio: float = 0.0
     min_resources_per_s: float | None = None
+    payer: Mapping[str, float] = field(default_factory=dict)
+    """Limits of the payer's own process, which are judged where it was sampled."""
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def judge(self, figures: Figures) -> tuple[ThresholdVerdict, ...]:
@@ -58,6 +66,9 @@ class Thresholds:
         if self.min_resources_per_s is not None:
             name, least = "min_resources_per_s", self.min_resources_per_s
             verdicts.append(_at_least(name, least, figures.resources_per_s))
+        taken = figures.footprint
+        for name, limit in self.payer.items() if taken else ():
+            verdicts.append(_at_most(name, limit, getattr(taken, _OF_PAYER[name])))
         for name, limits in self.measures.items():
             verdicts += _of_measure(name, limits, figures.measure(name))
         return tuple(verdicts)
@@ -65,13 +76,7 @@ class Thresholds:
 
 def read_thresholds(path: Path) -> Thresholds:
     """The thresholds in a file; raises SettingsError naming file, section and nearest key."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}.") from error
-    return thresholds_of(content, str(path))
+    return thresholds_of(read_toml(path, "The thresholds file"), str(path))
 
 
 def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
@@ -88,6 +93,7 @@ def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
     return Thresholds(
         number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
         None if least is None else number(least, f"{file}: min_resources_per_s"),
+        {k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
         limits,
     )
 

@@ -4,12 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from payer_exchange.load.running import (
-    LoadRequest,
-    NothingMeasured,
-    run_load,
-    run_time,
-)
+from payer_exchange.load.child import NothingMeasured
+from payer_exchange.load.running import LoadRequest, run_load, run_time
 from payer_exchange.load.scenario import LONGEST_RUN_S
 from payer_exchange.reference.errors import SettingsError
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder
@@ -37,7 +33,7 @@ def sound(config, tmp_path_factory):
     """A run against a payer that does everything right, and its report folder."""
     folder = tmp_path_factory.mktemp("report")
     # Long enough for every journey on a machine that has other work to do.
-    options = ("--run-time", "12s")
+    options = ("--run-time", "10s")
     return run_load(LoadRequest("LT1", config, report_dir=folder, options=options)), folder
 
 
@@ -176,7 +172,7 @@ def test_starts_of_the_open_model_come_as_planned(config, tmp_path):
     results = run_load(LoadRequest(str(own), config, report_dir=tmp_path, options=SHORT))
     told = results_of(tmp_path)
     assert results.exit_status == 0
-    assert told["starts"]["planned"] in (49, 50)
+    assert told["starts"]["planned"] == 50
     assert told["starts"]["dropped"] == 0
     assert results.figures.measure("from-intended").count == told["starts"]["planned"]
     assert sum(row["journeys"] for row in told["timeline"]) == told["starts"]["planned"]

@@ -72,11 +72,6 @@ def test_poisson_arrivals_have_the_mean_and_the_spread_of_poisson_ones():
     assert found == list(arrivals(Shape("hold", 500, 500, 20), "poisson", seed=1))
 
 
-def test_processes_share_the_rate():
-    shape = Shape("hold", 100, 100, 10)
-    assert len(list(arrivals(shape, "fixed", seed=1, share=0.5))) == pytest.approx(500, abs=1)
-
-
 @pytest.mark.parametrize(
     ("kind", "starts"),
     [("hold", 1000), ("soak", 1000), ("ramp", 5500), ("knee", 5500), ("spike", 1900)],

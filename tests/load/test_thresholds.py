@@ -10,7 +10,7 @@ from payer_exchange.reference.errors import SettingsError
 def measured(name, *, kind="request", count=10, failures=0, p95=100.0, seconds=1.0, resources=0):
     return Measure(kind=kind, name=name, unit="ms", count=count, failures=failures,
                    seconds=seconds, octets=0, resources=resources, mean=p95, min=p95, p50=p95,
-                   p90=p95, p95=p95, p99=p95, max=p95)  # fmt: skip
+                   p90=p95, p95=p95, p99=p95, p999=p95, max=p95)  # fmt: skip
 
 
 def judged(figures, thresholds):
