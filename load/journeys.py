@@ -150,6 +150,7 @@ class RequestingPayer(User):
     def journey(self) -> None:
         if self._scenario.arrivals.model == "open":
             self._start_all()
+            self._timeline.own.done = True
             raise StopUser
         self._go(self._first)
 

@@ -82,6 +82,9 @@ class _Process:
                 if self.timeline.problem:
                     self._stop_now()
                     return
+                if sum(s.done for s in self.timeline.shares) == self.options.payer_processes:
+                    self.runner.quit()
+                    return
 
     def _progress(self) -> None:
         file = Path(self.options.payer_figures).with_name("load-progress.json")

@@ -39,7 +39,6 @@ _HERE = "127.0.0.1"
 RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
 # What a journey that has begun may still take, and Locust's own start and end.
 _STOP_S, _AROUND_S = 30, 60
-_OPEN_MORE_S = 2
 Progress = Callable[[Mapping[str, float]], None]
 # Ours to say, or not supported: what they would measure is not what the thresholds are about.
 _REFUSED = (
@@ -229,8 +228,8 @@ def _command(
         **(_workers(request.processes) if request.processes > 1 else {}),
     }
     pairs = [str(part) for pair in ours.items() for part in pair]
-    # The last start of an open run is that of its plan, not of Locust's clock, which begins sooner.
-    whole_s = run_s if closed else run_s + _OPEN_MORE_S
+    # An open run ends with its plan, and not by Locust's clock, which begins sooner.
+    whole_s = run_s if closed else run_s + _STOP_S
     # Given last, the caller's options win over the defaults.
     return [
         sys.executable,

@@ -29,6 +29,8 @@ class Share:
     resources: Counter[str] = field(default_factory=Counter)
     problem: str = ""
     harness_errors: list[str] = field(default_factory=list)
+    done: bool = False
+    """Whether all starts of its plan are made, and their journeys ended."""
 
     def told(self, since: int = 0) -> dict[str, Any]:
         """The share for another process: the rows from a second on, all else as it stands."""
@@ -39,6 +41,7 @@ class Share:
             "resources": dict(self.resources),
             "problem": self.problem,
             "harness_errors": self.harness_errors,
+            "done": self.done,
         }
 
     def take(self, told: Mapping[str, Any]) -> None:
@@ -49,6 +52,7 @@ class Share:
             self.times[second] = Counter(dict(map(tuple, times)))
         self.starts, self.resources = Counter(told["starts"]), Counter(told["resources"])
         self.problem, self.harness_errors = told["problem"], list(told["harness_errors"])
+        self.done = told["done"]
 
 
 class Timeline:
