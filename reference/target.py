@@ -10,11 +10,10 @@ import base64
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from .answered import issue_codes, retry_after
 from .clock import Clock, SystemClock
 from .credentials import Credentials
 from .egress import normal_origin, origins_of
@@ -392,35 +391,6 @@ def identifier_query(identifier: Mapping[str, Any]) -> str:
     """The search for the Patient whom an Identifier stands for (pdex-200)."""
     token = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
     return f"Patient?{urlencode({'identifier': token})}"
-
-
-def issue_codes(exchange: Exchange) -> list[str]:
-    """The issue codes of an OperationOutcome answer; empty when it is none."""
-    try:
-        outcome = json.read(exchange.body)
-    except ValueError:
-        return []
-    if not isinstance(outcome, dict) or outcome.get("resourceType") != "OperationOutcome":
-        return []
-    issues = outcome.get("issue")
-    return [
-        str(i["code"])
-        for i in (issues if isinstance(issues, list) else [])
-        if isinstance(i, dict) and "code" in i
-    ]
-
-
-def retry_after(exchange: Exchange, now: datetime) -> float | None:
-    """The seconds of a Retry-After header, in either of its forms; None without a usable one."""
-    text = exchange.header("Retry-After").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def _life(token: AccessToken) -> float:

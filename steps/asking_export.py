@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from pytest_bdd import parsers, then
 
+from ..reference.answered import retry_after
 from ..reference.http import Exchange
-from ..reference.target import retry_after
 from .asking import Exchanged
 from .checks import asking
 from .verdicts import CannotTell, CheckFailed

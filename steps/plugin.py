@@ -17,13 +17,41 @@ if TYPE_CHECKING:
     from .run import TargetRun
     from .seen import Seen
 
-STEP_MODULES = ("answers", "discovery", "authorization", "token_status", "key_sets", "transport",
-                 "endpoint_bundles", "udap_discovery", "udap_registration", "udap_token",
-                 "member_match", "exporting", "export_options",
-                 "retrieving", "retrieval_options", "access", "delivering", "origins",
-                 "bulk_matching", "bulk_exporting", "isolation", "forgery", "scopes",
-                 "media_types", "changes", "profiles")  # fmt: skip
-REQUESTER_MODULES = ("asking", "asking_export", "asking_bulk", "asking_udap", "asking_keys")
+STEP_MODULES = (
+    "answers",
+    "discovery",
+    "authorization",
+    "token_status",
+    "key_sets",
+    "transport",
+    "endpoint_bundles",
+    "udap_discovery",
+    "udap_registration",
+    "udap_token",
+    "member_match",
+    "exporting",
+    "export_options",
+    "retrieving",
+    "retrieval_options",
+    "access",
+    "delivering",
+    "origins",
+    "bulk_matching",
+    "bulk_exporting",
+    "isolation",
+    "forgery",
+    "scopes",
+    "media_types",
+    "changes",
+    "profiles",
+)
+REQUESTER_MODULES = (
+    "asking",
+    "asking_export",
+    "asking_bulk",
+    "asking_udap",
+    "asking_keys",
+)
 _JUDGING = "payer-exchange-judging"
 
 

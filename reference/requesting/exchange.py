@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from ..answered import issue_codes
 from ..asking import member_match_parameters
 from ..egress import normal_origin
 from ..errors import (
@@ -23,7 +24,7 @@ from ..fhir.references import split_reference
 from ..http import Exchange
 from ..intake.staging import LineFiles, Staging
 from ..registration.servers import Server
-from ..target import BUSY_TRIES, AccessToken, Target, issue_codes
+from ..target import BUSY_TRIES, AccessToken, Target
 from .request import InvokeRequest
 from .search import searched
 from .trace import Phase, Trace

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...reference.answered import retry_after
 from ...reference.fhir.media import media_type
 from ...reference.fhir.search import elements
 from ...reference.http import Exchange
-from ...reference.target import retry_after
 from ..verdicts import CheckFailed
 
 _SEVERITIES = frozenset({"fatal", "error", "warning", "information"})

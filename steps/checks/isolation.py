@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...reference.answered import issue_codes
 from ...reference.http import Exchange
-from ...reference.target import issue_codes
 from ..verdicts import CheckFailed
 
 _REFUSED = (401, 403, 404)
