@@ -19,6 +19,7 @@ from rich.table import Table
 from ..load.child import NothingMeasured
 from ..load.figures import LoadResults
 from ..load.running import PAGE, LoadRequest, Progress, run_load
+from ..load.scenario import FLAVOURS
 from ..reference.errors import PayerExchangeError
 from .load_plan import load_plan
 from .load_target import load_target
@@ -70,6 +71,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Where the results are written.",
 )
 @click.option(
+    "--flavour",
+    type=click.Choice(FLAVOURS),
+    default="pdex",
+    show_default=True,
+    help="bulk-data: any server of the Bulk Data guide; tokens and exports alone are asked.",
+)
+@click.option(
     "--processes",
     type=click.IntRange(1, 64),
     default=1,
@@ -97,6 +105,7 @@ def load(
     config: Path | None,
     thresholds: Path | None,
     report_dir: Path,
+    flavour: str,
     processes: int,
     members: int,
     target_pid: int | None,
@@ -108,7 +117,9 @@ def load(
     all members are done. Without URL and
     --config a simulated payer is started in a process of its own, and asked. Ctrl-C stops the run
     and deletes the jobs that it began. Locust's own options follow after --, as in
-    `-- --run-time 1m --users 4`. Load is only sent to this machine, for ten minutes at most.
+    `-- --run-time 1m --users 4`. Load is sent to this machine, for ten
+    minutes at most; elsewhere only where [target.load] of the settings says who agreed, and how
+    much.
 
     Exit status: 0 thresholds met, 1 one missed or a wrong answer, 2 wrong usage, 3 nothing
     measured.
@@ -122,6 +133,7 @@ def load(
             results = run_load(
                 LoadRequest(
                     scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
+                    flavour=flavour,
                     processes=processes, target_pid=target_pid or target.pid,
                 ),
                 progress,

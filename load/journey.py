@@ -18,7 +18,7 @@ from ..reference.settings import TargetSettings
 from ..reference.target import AccessToken, ExportResult, Target, identifier_query
 from .bulk import BulkJourney
 from .members import ExpectedMember, TruthTable
-from .target import refuse_elsewhere
+from .permission import Permission
 
 _EXPORT_LIMIT_S = 300.0
 _MOST_PAGES = 500
@@ -74,7 +74,8 @@ class Journey:
     ) -> None:
         """`uninterrupted` does a kick-off to its end, so that its job can always be deleted."""
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
-        self._uninterrupted = uninterrupted
+        self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
+        self._group = asked.group
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
 
     def today(self) -> date:
@@ -83,7 +84,7 @@ class Journey:
 
     def go(self, name: str, members: Sequence[ExpectedMember], *, sampled: bool) -> None:
         """Go the journey of that name; those of one member take the first."""
-        whole = "job" if name == "export" else f"{name}-job"
+        whole = "job" if name in ("export", "data-export") else f"{name}-job"
         with self._whole(whole) as started:
             way: Callable[[Sequence[ExpectedMember], bool], Delivery] = getattr(
                 self, f"_go_{name.replace('-', '_')}"
@@ -129,6 +130,20 @@ class Journey:
             self.meter.check("everything-is-the-truth", members[0].problem_with(found.keys))
         return found
 
+    def _go_data_export(self, _: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        """An export as any Bulk Data server knows it: of a Group that is there, or of everybody."""
+        found = self.exported(
+            f"Group/{self._group}/$export" if self._group else "Patient/$export",
+            lambda: self.target.token(self._auth.data_scope),
+            by_get=True,
+            sampled=sampled,
+        )
+        if sampled:
+            other = sum(not key or "None" in key.split("/") for key in found.keys)
+            said = f"{other} lines are no resources." * bool(other)
+            self.meter.check("lines-are-resources", said)
+        return found
+
     def _go_bulk_match(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
         return BulkJourney(self, self._truth, self._auth).match(members, sampled=sampled)[1]
 
@@ -146,11 +161,13 @@ class Journey:
         body: Mapping[str, Any] | None = None,
         *,
         step: str = "kick-off",
+        by_get: bool = False,
         sampled: bool,
         kept: list[bytes] | None = None,
     ) -> Delivery:
         """Kick off, wait, download every file and delete the job, which goes when it fails too."""
         begun, jobs = perf_counter(), list[str]()
+        body = None if by_get else body or {"resourceType": "Parameters"}
 
         def kick_off() -> str:
             jobs.append(self._kicked_off(operation, token, body, step))
@@ -220,12 +237,12 @@ class Journey:
     ) -> str:
         access = token()
         with self.meter.step(step, 202):
-            begun = self.target.kick_off(operation, access, body or {"resourceType": "Parameters"})
+            begun = self.target.kick_off(operation, access, body)
             location = self.target.expect(begun, 202).header("Content-Location")
         if not location:
             raise ExportFailed("The kick-off names no Content-Location.", status=202)
         location = urljoin(begun.url, location)
-        refuse_elsewhere(location)
+        self._may_go.check(location)
         return location
 
     def _awaited(self, location: str, token: Callable[[], AccessToken]) -> ExportResult:
@@ -265,7 +282,7 @@ class Journey:
         self, entry: Mapping[str, Any], token: AccessToken | None, delivery: Delivery
     ) -> None:
         url = self.target.absolute(str(entry["url"]))
-        refuse_elsewhere(url)
+        self._may_go.check(url)
         lines, octets, started = delivery.resources, delivery.octets, perf_counter()
         chunks = self.target.download(url, token)[1]
         for line in lines_of(self._watched(chunks, started, delivery)):
@@ -297,7 +314,7 @@ class Journey:
         token, seen = self._token(ident), set[str]()
         with self.meter.step(step, 200):
             while url and url not in seen and len(seen) < _MOST_PAGES:
-                refuse_elsewhere(self.target.absolute(url))
+                self._may_go.check(self.target.absolute(url))
                 seen.add(url)
                 page = self.target.read_json(self.target.expect(self.target.get(url, token), 200))
                 yield from page.get("entry", [])

@@ -18,11 +18,12 @@ from locust.exception import StopUser
 from ..reference.settings import Settings
 from .journey import Journey
 from .measures import LocustMeter
-from .members import ExpectedMember, TruthTable, read_truth
-from .running import settings_for
-from .scenario import Scenario, read_scenario, turns
+from .members import ExpectedMember, TruthTable
+from .permission import Permission
+from .running import settings_for, truth_for
+from .scenario import Scenario, flavoured, read_scenario, turns
 from .shapes import arrivals
-from .target import open_target, refuse_elsewhere
+from .target import open_target
 from .timeline import Timeline
 
 # Comparing a delivery reads every line; each journey's first is compared, then one of so many.
@@ -40,11 +41,17 @@ class OwnOptions:
     config: Path
     url: str
     scenario: str
+    flavour: str
 
     @classmethod
     def of(cls, options: Any) -> OwnOptions:
         """Of the options this process was started with."""
-        return cls(Path(options.payer_config), options.payer_url, options.payer_scenario)
+        return cls(
+            Path(options.payer_config),
+            options.payer_url,
+            options.payer_scenario,
+            options.payer_flavour,
+        )
 
 
 class Plan:
@@ -81,13 +88,14 @@ class Requester:
         self.meter = LocustMeter(environment)
         self.target = open_target(settings, self.meter)
         self.meter.token_url = settings.target.auth.token_url
+        self._may_go = Permission(settings.target)
         self.journey = Journey(self.target, settings.target, truth, self.meter, whole)
 
     def discover(self) -> str:
         """The token endpoint, which may not be elsewhere either."""
         with self.meter.step("discovery", 200):
             self.meter.token_url = self.target.token_url()
-        refuse_elsewhere(self.meter.token_url)
+        self._may_go.check(self.meter.token_url)
         return self.meter.token_url
 
 
@@ -126,8 +134,8 @@ class RequestingPayer(User):
         super().__init__(environment)
         own: OwnOptions = environment.payer_options
         self._settings = settings_for(own.config, own.url)
-        self._truth = read_truth(self._settings)
-        self._scenario = read_scenario(own.scenario)
+        self._truth = truth_for(self._settings, own.flavour)
+        self._scenario = flavoured(read_scenario(own.scenario), own.flavour)
         self._first = Requester(self._settings, self._truth, environment)
         self._index = environment.runner.worker_index
         self._processes: int = environment.parsed_options.payer_processes

@@ -34,6 +34,8 @@ def _add_options(parser: Any, **_: Any) -> None:
     parser.add_argument("--payer-figures", default="", include_in_web_ui=False)
     parser.add_argument("--payer-scenario", include_in_web_ui=False)
     parser.add_argument("--payer-seconds", type=float, include_in_web_ui=False)
+    parser.add_argument("--payer-flavour", default="pdex", include_in_web_ui=False)
+    parser.add_argument("--payer-megabytes", type=float, include_in_web_ui=False)
     parser.add_argument("--payer-processes", type=int, default=1, include_in_web_ui=False)
 
 
@@ -79,6 +81,11 @@ class _Process:
                 own.problem = self._check.look(used, own.starts)
             if not isinstance(self.runner, WorkerRunner):
                 self._progress()
+                if self.timeline.megabytes > self.options.payer_megabytes:
+                    own.problem = (
+                        f"The run was stopped: it brought {self.timeline.megabytes:,.0f} MB, and "
+                        f"{self.options.payer_megabytes:,.0f} are agreed at most."
+                    )
                 if self.timeline.problem:
                     self._stop_now()
                     return

@@ -72,6 +72,10 @@ class TruthTable:
         )
 
 
+NOBODY = TruthTable(PayerIdentity("", ""), PayerIdentity("", ""), ())
+"""Of a server whose members are not known and not asked for by name."""
+
+
 def read_truth(settings: Settings) -> TruthTable:
     """The truth table that the settings name.
 

@@ -27,11 +27,12 @@ from .figures import Figures, LoadResults
 from .footprint import Watch
 from .junit import junit
 from .knee import knee_of
-from .members import read_truth
+from .members import NOBODY, TruthTable, read_truth
 from .page import page
-from .scenario import LONGEST_RUN_S, Scenario, read_scenario
+from .permission import Caps, Permission
+from .scenario import LONGEST_RUN_S, Scenario, flavoured, read_scenario
 from .summary import markdown
-from .target import open_target, refuse_elsewhere
+from .target import open_target
 from .thresholds import read_thresholds
 
 PAGE, JUNIT = "load.html", "load-junit.xml"
@@ -59,6 +60,9 @@ _REFUSED = (
     "--payer-config",
     "--payer-url",
     "--payer-figures",
+    "--payer-flavour",
+    "--payer-megabytes",
+    "--payer-processes",
     "--payer-scenario",
     "--payer-seconds",
 )
@@ -75,6 +79,8 @@ class LoadRequest:
     thresholds: Path | None = None
     report_dir: Path = Path("payer-exchange-report")
     options: tuple[str, ...] = ()
+    flavour: str = "pdex"
+    """pdex, or bulk-data: a server that knows no more than the Bulk Data guide."""
     processes: int = 1
     """Processes that make the load; more than one are workers of a master that makes none."""
     target_pid: int = 0
@@ -88,16 +94,18 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     the target deleted and says so in the results. Raises SettingsError for wrong usage and
     NothingMeasured when there is nothing to judge.
     """
-    scenario = read_scenario(request.scenario)
+    scenario = flavoured(read_scenario(request.scenario), request.flavour)
     thresholds = read_thresholds(request.thresholds) if request.thresholds else scenario.thresholds
     run_s = run_time(request.options, scenario.arrivals.duration_s)
     _refuse_options(request.options)
     settings = settings_for(request.config, request.url)
-    read_truth(settings)
-    _reach(settings)
+    truth_for(settings, request.flavour)
+    caps = Permission(settings.target).caps()
+    caps.check(scenario, run_s)
+    _reach(settings, request.flavour)
     request.report_dir.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    figures = _child(request, scenario, run_s, progress)
+    figures = _child(request, scenario, run_s, caps, progress)
     results = LoadResults(
         scenario.name,
         settings.target.fhir_base,
@@ -123,6 +131,11 @@ def settings_for(config: Path, url: str) -> Settings:
     if not settings.target.fhir_base:
         raise SettingsError(f"{config}: target.fhir_base is missing, and no URL was given.")
     return settings
+
+
+def truth_for(settings: Settings, flavour: str) -> TruthTable:
+    """The truth table of a payer; of a Bulk Data server nobody is asked for by name."""
+    return read_truth(settings) if flavour == "pdex" else NOBODY
 
 
 def run_time(options: Sequence[str], otherwise: float = 20.0) -> float:
@@ -160,12 +173,12 @@ def _refuse_options(options: Sequence[str]) -> None:
             )
 
 
-def _reach(settings: Settings) -> None:
+def _reach(settings: Settings, flavour: str) -> None:
     """Make sure, before any load, that the target answers and gives this client a token."""
-    target = open_target(settings)
+    target, auth = open_target(settings), settings.target.auth
     try:
-        refuse_elsewhere(target.token_url())
-        target.token(settings.target.auth.match_scope)
+        Permission(settings.target).check(target.token_url())
+        target.token(auth.match_scope if flavour == "pdex" else auth.data_scope)
     except TargetError as error:
         raise NothingMeasured(str(error)) from error
     finally:
@@ -173,7 +186,11 @@ def _reach(settings: Settings) -> None:
 
 
 def _child(
-    request: LoadRequest, scenario: Scenario, run_s: float, progress: Progress | None
+    request: LoadRequest,
+    scenario: Scenario,
+    run_s: float,
+    caps: Caps,
+    progress: Progress | None,
 ) -> Figures:
     folder = request.report_dir
     written = {name: folder / f"load-{name}.json" for name in ("figures", "progress")}
@@ -188,6 +205,7 @@ def _child(
 
     with as_file(files(__package__) / "locustfile.py") as locustfile:
         command = _command(request, scenario, locustfile, written["figures"], run_s)
+        command += ["--payer-megabytes", str(caps.megabytes)]
         stopped = follow(command, folder / LOG, run_s + _STOP_S + _AROUND_S, each_second)
     try:
         told = json.loads(written["figures"].read_text(encoding="utf-8"))
@@ -223,6 +241,7 @@ def _command(
         "--payer-url": request.url,
         "--payer-figures": figures,
         "--payer-scenario": request.scenario,
+        "--payer-flavour": request.flavour,
         "--payer-seconds": run_s,
         "--payer-processes": request.processes,
         **(_workers(request.processes) if request.processes > 1 else {}),

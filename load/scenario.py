@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,12 @@ JOURNEYS = (
     "bulk-match",
     "bulk-export",
     "group-export",
+    "data-export",
 )
+FLAVOURS = ("pdex", "bulk-data")
+_EXPORTS = ("export", "bulk-export", "group-export", "data-export")
+# What is measured of a Bulk Data server, and what only a payer that speaks PDex has.
+_OF_PDEX = ("match", "search", "everything", "bulk-match")
 LONGEST_RUN_S, HIGHEST_RATE, MOST_IN_FLIGHT = 600, 2000.0, 500
 
 
@@ -76,6 +81,27 @@ def read_scenario(name: str) -> Scenario:
             f"There is no load scenario {name}. There is {', '.join(SCENARIOS)}, or a .toml file."
         )
     return scenario_of(read_toml(path, "The scenario"), path.stem)
+
+
+def flavoured(scenario: Scenario, flavour: str) -> Scenario:
+    """The scenario as a server of that kind can be asked it.
+
+    Of a Bulk Data server only tokens and exports are asked, each export as `data-export`. Raises
+    SettingsError when nothing is left.
+    """
+    if flavour == "pdex":
+        return scenario
+    exports = sum(scenario.journeys.get(name, 0.0) for name in _EXPORTS)
+    shares = {"token": scenario.journeys.get("token", 0.0), "data-export": exports}
+    if not any(shares.values()):
+        raise SettingsError(
+            f"{scenario.name} has no journey that a Bulk Data server knows. Take LT1, LT5, LT6, "
+            "LT7 or LT8, or a file with data-export among its journeys."
+        )
+    limits = scenario.thresholds.measures
+    kept = {n: x for n, x in limits.items() if n not in _OF_PDEX and not n.endswith("-job")}
+    thresholds = replace(scenario.thresholds, measures=kept)
+    return replace(scenario, journeys={n: s for n, s in shares.items() if s}, thresholds=thresholds)
 
 
 def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:

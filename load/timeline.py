@@ -29,6 +29,8 @@ class Share:
     resources: Counter[str] = field(default_factory=Counter)
     problem: str = ""
     harness_errors: list[str] = field(default_factory=list)
+    octets: int = 0
+    """All that was brought, in answers and in files."""
     done: bool = False
     """Whether all starts of its plan are made, and their journeys ended."""
 
@@ -41,6 +43,7 @@ class Share:
             "resources": dict(self.resources),
             "problem": self.problem,
             "harness_errors": self.harness_errors,
+            "octets": self.octets,
             "done": self.done,
         }
 
@@ -52,7 +55,7 @@ class Share:
             self.times[second] = Counter(dict(map(tuple, times)))
         self.starts, self.resources = Counter(told["starts"]), Counter(told["resources"])
         self.problem, self.harness_errors = told["problem"], list(told["harness_errors"])
-        self.done = told["done"]
+        self.octets, self.done = told["octets"], told["done"]
 
 
 class Timeline:
@@ -97,6 +100,11 @@ class Timeline:
     def problem(self) -> str:
         """What is wrong with the first generator that something is wrong with."""
         return next((s.problem for s in self.shares if s.problem), "")
+
+    @property
+    def megabytes(self) -> float:
+        """All that was brought to all processes."""
+        return sum(s.octets for s in self.shares) / 1e6
 
     @property
     def harness_errors(self) -> list[str]:
@@ -169,6 +177,8 @@ class Timeline:
         self.own.resources[name] += resources
         row["failures"] += exception is not None
         row["requests"] += request_type == REQUEST
+        # A file's octets are told of its download: its request is streamed and has no body.
+        self.own.octets += response_length if request_type == REQUEST or name == "download" else 0
         if name == "download":
             row["octets"] += response_length
         if is_whole(name):

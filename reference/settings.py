@@ -129,6 +129,24 @@ class KeySetSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """What the target's operator agreed to for load runs; load on this machine needs none of it."""
+
+    agreed_by: str = ""
+    """The name of the operator who agreed; empty: no load leaves this machine."""
+    most_rate_per_s: float = 5.0
+    """Starts a second at most."""
+    most_at_once: float = 10.0
+    """Journeys under way at most."""
+    most_seconds: float = 60.0
+    """How long a run may take at most."""
+    most_megabytes: float = 1000.0
+    """What a run may bring at most before it is stopped."""
+    file_origins: str = ""
+    """Origins of files besides the target's own, with blanks between them; no token goes there."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetSettings:
     """The payer that is verified or asked."""
 
@@ -152,6 +170,8 @@ class TargetSettings:
     """A client whose keys the target fetches from the verifier."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """Whose certificates are trusted, and the verifier's own for mutual TLS."""
+    load: LoadSettings = field(default_factory=LoadSettings)
+    """What its operator agreed to for load runs."""
 
     def origins(self) -> tuple[str, ...]:
         """Where tokens may go besides the FHIR base's own origin."""

@@ -3,9 +3,15 @@ from datetime import date
 
 import pytest
 from payer_exchange.load.members import ExpectedMember, read_truth, truth_of
-from payer_exchange.load.target import is_loopback, refuse_elsewhere
+from payer_exchange.load.permission import Caps, Permission, is_loopback
+from payer_exchange.load.scenario import scenario_of
 from payer_exchange.reference.errors import SettingsError
-from payer_exchange.reference.settings import MembersSettings, Settings
+from payer_exchange.reference.settings import (
+    LoadSettings,
+    MembersSettings,
+    Settings,
+    TargetSettings,
+)
 
 PARTY = {"identifier": {"system": "https://example.org/payers", "value": "P"}, "name": "Payer"}
 RESOURCES = {
@@ -89,6 +95,44 @@ def test_load_stays_on_this_machine(url, here):
     assert is_loopback(url) is here
 
 
+def permission(**load):
+    return Permission(TargetSettings("https://payer.example/fhir", load=LoadSettings(**load)))
+
+
 def test_a_target_elsewhere_is_refused_by_name():
     with pytest.raises(SettingsError, match=r"https://payer\.example is not on this machine"):
-        refuse_elsewhere("https://payer.example/fhir")
+        permission().check("https://payer.example/fhir")
+
+
+def test_load_goes_only_where_a_named_operator_agreed():
+    agreed = permission(agreed_by="A. Operator", file_origins="https://files.example")
+    agreed.check("https://payer.example/fhir/Patient/$export")
+    agreed.check("https://files.example/1.ndjson")
+    for other in ("https://other.example/", "http://payer.example/", "https://payer.example:8443/"):
+        with pytest.raises(SettingsError, match="agreed_by"):
+            agreed.check(other)
+    with pytest.raises(SettingsError, match="agreed_by"):
+        permission(agreed_by=" ").check("https://payer.example/fhir")
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "said"),
+    [
+        ({"model": "open", "rate_per_s": 6, "in_flight": 5}, "most_rate_per_s"),
+        ({"model": "open", "rate_per_s": 1, "peak_per_s": 6, "in_flight": 5}, "most_rate_per_s"),
+        ({"model": "open", "in_flight": 11}, "most_at_once"),
+        ({"users": 11}, "most_at_once"),
+        ({"duration_s": 61}, "most_seconds"),
+    ],
+)
+def test_a_run_elsewhere_keeps_to_what_was_agreed(arrivals, said):
+    scenario = scenario_of({"journeys": {"match": 1}, "arrivals": arrivals}, "own")
+    with pytest.raises(SettingsError, match=said):
+        permission(agreed_by="A").caps().check(scenario, scenario.arrivals.duration_s)
+    Caps().check(scenario, scenario.arrivals.duration_s)
+
+
+def test_no_setting_goes_beyond_the_caps_of_this_machine():
+    whole = permission(most_rate_per_s=1e9, most_at_once=1e9, most_seconds=1e9, most_megabytes=1e9)
+    assert whole.caps() == Caps()
+    assert Permission(TargetSettings("http://127.0.0.1:1/fhir")).caps() == Caps()

@@ -4,7 +4,7 @@ import statistics
 import pytest
 from payer_exchange.load.generator import SelfCheck
 from payer_exchange.load.knee import knee_of
-from payer_exchange.load.scenario import SCENARIOS, read_scenario, scenario_of, turns
+from payer_exchange.load.scenario import SCENARIOS, flavoured, read_scenario, scenario_of, turns
 from payer_exchange.load.shapes import KNEE_STEPS, Shape, arrivals
 from payer_exchange.reference.errors import SettingsError
 
@@ -107,3 +107,13 @@ def test_a_generator_that_starts_late_is_found_out():
     assert "late with 3 of 200" in SelfCheck().look(0.1, {"planned": 200, "late": 3})
     assert not SelfCheck().look(0.1, {"planned": 200, "late": 2})
     assert not SelfCheck().look(0.1, {"planned": 20, "late": 2})
+
+
+def test_of_a_bulk_data_server_only_tokens_and_exports_are_asked():
+    found = flavoured(read_scenario("LT1"), "bulk-data")
+    assert found.journeys == {"token": 1.0, "data-export": 5.0}
+    assert not {"match", "everything"} & set(found.thresholds.measures)
+    assert {"kick-off", "time-to-manifest"} <= set(found.thresholds.measures)
+    with pytest.raises(SettingsError, match="no journey that a Bulk Data server knows"):
+        flavoured(read_scenario("LT3"), "bulk-data")
+    assert flavoured(read_scenario("LT3"), "pdex") == read_scenario("LT3")

@@ -45,6 +45,17 @@ def test_reports_of_workers_add_up_and_count_once_when_told_twice():
     assert master.distribution() == [(10.0, 1), (30.0, 1)]
 
 
+def test_what_is_brought_counts_once_though_a_file_is_a_request_and_a_download():
+    found, request = timeline()
+    for kind, name, octets in (
+        ("request", "match", 500_000), ("request", "file", 0), ("measure", "download", 1_500_000),
+        ("measure", "job", 1_500_000),
+    ):  # fmt: skip
+        request.fire(request_type=kind, name=name, response_time=1.0, response_length=octets,
+                     exception=None)  # fmt: skip
+    assert found.megabytes == 2.0
+
+
 def test_a_worker_whose_generator_is_too_slow_is_heard():
     master, _ = timeline()
     worker, _ = timeline()

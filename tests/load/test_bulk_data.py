@@ -1,0 +1,93 @@
+"""A Bulk Data server that matches no members: what is asked of it, and what is told of it."""
+
+from contextlib import contextmanager
+
+import pytest
+from flask import Flask, request
+from payer_exchange.load.journey import Journey
+from payer_exchange.load.members import NOBODY
+from payer_exchange.load.target import open_target
+from payer_exchange.reference.settings import AuthSettings, Settings, TargetSettings
+from payer_exchange.simulators.serving import Server, serving
+
+LINES = b'{"resourceType":"Patient","id":"a"}\n{"resourceType":"Patient","id":"b"}\n'
+
+
+class Meter:
+    """Keeps what a journey tells."""
+
+    def __init__(self):
+        self.checks, self.measures, self.wrong = {}, {}, []
+
+    @contextmanager
+    def step(self, *_):
+        yield
+
+    def measure(self, name, value, **told):
+        self.measures[name] = told
+
+    def broken(self, name, reason):
+        self.wrong.append(reason)
+
+    def check(self, name, problem):
+        self.checks[name] = problem
+
+
+@pytest.fixture
+def server():
+    """A server with one file for everybody, and for a Group; `app.asked` is what was asked."""
+    app = Flask(__name__)
+    app.asked, app.lines = [], LINES
+
+    @app.before_request
+    def _keep():
+        app.asked.append((request.method, request.path))
+
+    @app.get("/fhir/<level>/$export")
+    @app.get("/fhir/<level>/<ident>/$export")
+    def _kick_off(level, ident=""):
+        return "", 202, {"Content-Location": f"{request.host_url}jobs/1"}
+
+    @app.get("/jobs/1")
+    def _status():
+        file = {"type": "Patient", "url": f"{request.host_url}files/1", "count": 2}
+        return {"output": [file], "error": [], "requiresAccessToken": True}
+
+    @app.get("/files/1")
+    def _file():
+        return app.lines
+
+    @app.delete("/jobs/1")
+    def _delete():
+        return "", 202
+
+    with serving(Server(), app) as running:
+        yield app, running
+
+
+def gone(running, group, folder):
+    (folder / "token").write_text("t", encoding="utf-8")
+    auth = AuthSettings(method="bearer", token="token")
+    asked = TargetSettings(f"{running.url}/fhir", group=group, auth=auth)
+    meter = Meter()
+    target = open_target(Settings(target=asked, folder=folder))
+    Journey(target, asked, NOBODY, meter).go("data-export", [], sampled=True)
+    target.http.close()
+    return meter
+
+
+@pytest.mark.parametrize(("group", "where"), [("", "Patient"), ("g1", "Group/g1")])
+def test_everybody_or_a_named_group_is_exported_and_the_job_deleted(server, tmp_path, group, where):
+    meter = gone(server[1], group, tmp_path)
+    assert meter.wrong == []
+    assert server[0].asked == [
+        ("GET", f"/fhir/{where}/$export"), ("GET", "/jobs/1"), ("GET", "/files/1"),
+        ("DELETE", "/jobs/1"),
+    ]  # fmt: skip
+    assert meter.measures["job"] == {"octets": len(LINES), "resources": 2}
+    assert set(meter.checks.values()) == {""}
+
+
+def test_lines_that_are_no_resources_are_told(server, tmp_path):
+    server[0].lines = b'{"id":"a"}\n[]\n'
+    assert gone(server[1], "", tmp_path).checks["lines-are-resources"].startswith("2 lines")
