@@ -92,6 +92,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Members of the simulated payer that is started without URL and --config.",
 )
 @click.option(
+    "--history",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Add the run to this file, as one JSON line.",
+)
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Fail when a figure is over 10 % worse than the median of the last five in --history.",
+)
+@click.option("--commit", default="", help="What was loaded, for the line in --history.")
+@click.option(
     "--target-pid",
     type=click.IntRange(min=1),
     help="The payer's process on this machine: its memory and open files are sampled.",
@@ -108,6 +119,9 @@ def load(
     flavour: str,
     processes: int,
     members: int,
+    history: Path | None,
+    compare: bool,
+    commit: str,
     target_pid: int | None,
 ) -> None:
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
@@ -124,6 +138,8 @@ def load(
     Exit status: 0 thresholds met, 1 one missed or a wrong answer, 2 wrong usage, 3 nothing
     measured.
     """
+    if compare and not history:
+        raise click.UsageError("--compare needs the --history of earlier runs.")
     try:
         with (
             terminated_as_interrupt(),
@@ -134,6 +150,9 @@ def load(
                 LoadRequest(
                     scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
                     flavour=flavour,
+                    history=history,
+                    compare=compare,
+                    commit=commit,
                     processes=processes, target_pid=target_pid or target.pid,
                 ),
                 progress,
@@ -192,6 +211,8 @@ def _print(results: LoadResults) -> None:
         click.echo(figures.generator_problem)
     if results.knee_per_s is not None:
         click.echo(f"The knee lies at {results.knee_per_s:.3g} starts a second.")
+    for drop in results.drops:
+        click.echo(f"Dropped: {drop}")
     for error in figures.errors:
         click.echo(f"  {error.name}: {error.message} ({error.occurrences} times)")
 

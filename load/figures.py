@@ -171,6 +171,23 @@ class ThresholdVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """A figure that is worse than the median of the last `runs` runs, by a share of it."""
+
+    name: str
+    value: float
+    usual: float
+    runs: int
+    share: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.value:.4g} was measured, {self.share:.0%} worse than "
+            f"{self.usual:.4g}, the median of the last {self.runs} runs."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LoadResults:
     """One run, judged."""
 
@@ -183,10 +200,13 @@ class LoadResults:
     machine: Mapping[str, Any] = field(default_factory=dict)
     knee_per_s: float | None = None
     model: str = "closed"
+    drops: tuple[Drop, ...] = ()
+    bulk_members: int = 0
+    """Members of each bulk match."""
 
     @property
     def exit_status(self) -> int:
-        """0 all met, 1 a threshold missed or a check failed, 3 nothing measured.
+        """0 all met, 1 a threshold missed, a check failed or a figure dropped, 3 nothing measured.
 
         3 also when the generator was the bottleneck: its figures say nothing about the target.
         """
@@ -194,7 +214,7 @@ class LoadResults:
         if found.harness_errors or found.generator_problem or not _anything(self.figures):
             return 3
         missed = any(not t.met for t in self.thresholds)
-        return 1 if missed or self.figures.failed_checks else 0
+        return 1 if missed or self.drops or self.figures.failed_checks else 0
 
     @property
     def verdict(self) -> str:
@@ -213,7 +233,9 @@ class LoadResults:
             "machine": dict(self.machine),
             "model": self.model,
             "knee_per_s": _rounded(self.knee_per_s),
+            "bulk_members": self.bulk_members,
             "thresholds": [asdict(t) for t in self.thresholds],
+            "drops": [asdict(d) for d in self.drops],
             **self.figures.as_json(),
         }
 

@@ -32,6 +32,8 @@ def _cases(results: LoadResults) -> Iterator[tuple[str, str, str]]:
     for check in results.figures.checks:
         message = f"{check.failures} of {check.count} answers were wrong."
         yield check.name, "failure" if check.failures else "", message
+    for drop in results.drops:
+        yield f"{drop.name} against earlier runs", "failure", str(drop)
     if results.exit_status == 3:
         problem = results.figures.generator_problem or "Nothing could be judged."
         yield "generator", "error", problem

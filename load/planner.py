@@ -8,10 +8,13 @@ line of machines: the slowest stage sets the pace.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..reference.errors import SettingsError
+
+_EXPORTS = ("job", "bulk-export-job", "group-export-job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,30 @@ class Rates:
     """Resources a second while downloading."""
     intake_per_s: float
     """Resources a second while taking in."""
+
+
+def measured_rates(told: Mapping[str, Any]) -> dict[str, float]:
+    """The fields of Rates that the content of a load-results.json tells of; not the intake.
+
+    The wait for a manifest is that of bulk matches as well as of exports, so that the rate of
+    exports is rather too low than too high. Raises SettingsError for another content.
+    """
+    try:
+        rows = {m["name"]: m for m in told["measures"]}
+        waits, matches = rows.get("time-to-manifest"), rows.get("bulk-match-job")
+        delivered = sum(rows[name]["resources"] for name in _EXPORTS if name in rows)
+        found = {
+            "members_per_s": matches and _rate(matches, matches["count"] * told["bulk_members"]),
+            "resources_per_s": waits and _rate(waits, delivered),
+            "download_per_s": told["resources_per_s"],
+        }
+    except (KeyError, TypeError) as error:
+        raise SettingsError("The file is no load-results.json of a load run.") from error
+    return {name: rate for name, rate in found.items() if rate}
+
+
+def _rate(row: Mapping[str, Any], amount: float) -> float:
+    return amount / row["seconds"] if row["seconds"] else 0.0
 
 
 @dataclass(frozen=True, slots=True)

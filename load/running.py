@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from ..reference.settings import Settings, read_settings
 from .child import NothingMeasured, follow
 from .figures import Figures, LoadResults
 from .footprint import Watch
+from .history import Circumstances, append, drops, line_of, read_history
 from .junit import junit
 from .knee import knee_of
 from .members import NOBODY, TruthTable, read_truth
@@ -83,6 +85,12 @@ class LoadRequest:
     """pdex, or bulk-data: a server that knows no more than the Bulk Data guide."""
     processes: int = 1
     """Processes that make the load; more than one are workers of a master that makes none."""
+    history: Path | None = None
+    """A file that the run is added to, as a line."""
+    compare: bool = False
+    """Whether a figure that is worse than in the last runs of the history fails the run."""
+    commit: str = ""
+    """What was loaded, as the history tells it."""
     target_pid: int = 0
     """The payer's process on this machine, whose memory and open files are sampled; 0: none."""
 
@@ -118,9 +126,30 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
         if figures.generator_problem
         else knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
         scenario.arrivals.model,
+        bulk_members=scenario.bulk_members,
     )
+    if request.history:
+        results = _remembered(request, request.history, results, _made(request, settings, run_s))
     _write(request.report_dir, results)
     return results
+
+
+def _made(request: LoadRequest, settings: Settings, run_s: float) -> Circumstances:
+    members = settings.members.file
+    digest = sha256(settings.path(members).read_bytes()).hexdigest() if members else ""
+    seed = int(read_scenario(request.scenario).arrivals.seed)
+    return Circumstances(request.flavour, request.processes, run_s, request.commit, seed, digest)
+
+
+def _remembered(
+    request: LoadRequest, history: Path, results: LoadResults, made: Circumstances
+) -> LoadResults:
+    """The results held against earlier runs, and kept for later ones when they say anything."""
+    if results.exit_status == 3:
+        return results
+    line, earlier = line_of(results, made), read_history(history)
+    append(history, line)
+    return replace(results, drops=drops(line, earlier)) if request.compare else results
 
 
 def settings_for(config: Path, url: str) -> Settings:

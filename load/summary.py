@@ -44,6 +44,9 @@ def _lines(results: LoadResults) -> Iterator[str]:
     if results.model == "open":
         yield ""
         yield _starts(results)
+    for drop in results.drops:
+        yield ""
+        yield f"**Dropped**: {drop}"
     yield from _table(
         "Thresholds",
         ("threshold", "limit", "measured", "margin", "verdict"),
@@ -51,7 +54,7 @@ def _lines(results: LoadResults) -> Iterator[str]:
     )
     yield from _table(
         "Figures",
-        ("measure", "count", "failed", "p50", "p95", "p99", "max", "unit"),
+        ("measure", "count", "failed", "p50", "p95", "p99", "p99.9", "max", "unit"),
         map(_measure, figures.timed),
     )
     yield from _table(
@@ -104,7 +107,7 @@ def _threshold(found: ThresholdVerdict) -> tuple[str, ...]:
 
 
 def _measure(found: Measure) -> tuple[str, ...]:
-    times = (_number(value) for value in (found.p50, found.p95, found.p99, found.max))
+    times = (_number(value) for value in (found.p50, found.p95, found.p99, found.p999, found.max))
     return (found.name, str(found.count), str(found.failures), *times, found.unit)
 
 

@@ -36,3 +36,22 @@ def test_the_plan_tells_the_end_and_what_sets_the_pace():
     assert result.exit_code == 0, result.output
     assert "in 1,000 jobs take 6 h 57 min. The pace is set by the intake." in result.output
     assert run("plan", "--members", 0, *rates, "--intake-rate", 4000).exit_code == 2
+
+
+def test_a_plan_takes_what_is_not_given_from_a_run(tmp_path):
+    file = tmp_path / "load-results.json"
+    rows = [
+        {"name": "bulk-match-job", "count": 10, "seconds": 1.0, "resources": 0},
+        {"name": "bulk-export-job", "count": 1, "seconds": 1.0, "resources": 10_000},
+        {"name": "time-to-manifest", "count": 1, "seconds": 1.0, "resources": 0},
+    ]
+    told = {"measures": rows, "bulk_members": 50, "resources_per_s": 20_000}
+    file.write_text(json.dumps(told), encoding="utf-8")
+    result = run("plan", "--members", 1_000_000, "--from", file, "--intake-rate", 4000)
+    assert "in 1,000 jobs take 6 h 57 min. The pace is set by the intake." in result.output
+    missing = run("plan", "--members", 1_000_000, "--from", file)
+    assert (missing.exit_code, "--intake-rate" in missing.output) == (2, True)
+
+
+def test_a_comparison_needs_a_history():
+    assert run("LT1", "--compare").exit_code == 2

@@ -2,7 +2,7 @@ import heapq
 import random
 
 import pytest
-from payer_exchange.load.planner import Rates, Stage, plan, stages_of
+from payer_exchange.load.planner import Rates, Stage, measured_rates, plan, stages_of
 from payer_exchange.reference.errors import SettingsError
 
 RATES = Rates(members_per_s=500, resources_per_s=10_000, download_per_s=20_000, intake_per_s=4_000)
@@ -50,3 +50,22 @@ def test_the_slowest_stage_is_named_and_sets_the_pace():
 def test_no_plan_is_made_of_nothing():
     with pytest.raises(SettingsError, match="above 0"):
         stages_of(Rates(0, 1, 1, 1), 10, 10, 1)
+
+
+def told(**rows):
+    return {"measures": [{"name": n.replace("_", "-"), **row} for n, row in rows.items()],
+            "bulk_members": 20, "resources_per_s": 900.0}  # fmt: skip
+
+
+def test_the_rates_are_those_of_a_run():
+    found = measured_rates(
+        told(
+            bulk_match_job={"count": 3, "seconds": 2.0, "resources": 3},
+            bulk_export_job={"count": 2, "seconds": 9.0, "resources": 4000},
+            time_to_manifest={"count": 5, "seconds": 4.0, "resources": 0},
+        )
+    )
+    assert found == {"members_per_s": 30, "resources_per_s": 1000, "download_per_s": 900}
+    assert measured_rates(told()) == {"download_per_s": 900}
+    with pytest.raises(SettingsError, match=r"no load-results\.json"):
+        measured_rates({"measures": [{}]})
