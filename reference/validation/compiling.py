@@ -6,9 +6,9 @@ a rule; of a rule its key, its severity and its expression remain.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from .differentials import Look, laid_over
 from .packages import Package
 from .terminology import code_system_row, value_set_row
 
@@ -22,34 +22,60 @@ _BINDING = ("required", "extensible")
 # narrative for each resource: no payer writes any, and a warning a line would hide the others.
 _LEFT_OUT = ("ele-1", "ext-1", "ref-1", "dom-6")
 _LIMITS = ("maxLength", "minValue", "maxValue")
-_ROOT_ID = re.compile(r"^[A-Z]\w*\.id$")
 
 
-def compile_package(package: Package) -> list[tuple[str, str, str, Row]]:
-    """Rows as (kind, canonical, version, row), kinds being profile, values and codes."""
+def compile_package(
+    package: Package, look: Look = lambda _canonical: None
+) -> list[tuple[str, str, str, Row]]:
+    """Rows as (kind, canonical, version, row), kinds being profile, values and codes.
+
+    `look` has the rows of other packages, for profiles that have no snapshot of their own.
+    """
     rows = []
-    own = {r["url"]: r for r in package.resources if r["resourceType"] == "StructureDefinition"}
+    bases = _Bases(package, look)
     for resource in package.resources:
-        kind, row = _row(resource, own)
+        kind, row = _row(resource, bases)
         if row is not None:
             version = str(resource.get("version") or package.version)
             rows.append((kind, str(resource["url"]), version, row))
     return rows
 
 
-def _row(resource: Row, own: dict[str, Row]) -> tuple[str, Row | None]:
+class _Bases:
+    """The rows that profiles without a snapshot are made of: of their package, or of others."""
+
+    def __init__(self, package: Package, look: Look) -> None:
+        self._look = look
+        self._own = {
+            str(r["url"]): r
+            for r in package.resources
+            if r["resourceType"] == "StructureDefinition"
+        }
+        self._under_way: set[str] = set()
+
+    def row(self, canonical: str) -> Row | None:
+        """A row by its canonical; None for what is not there, or is based on itself."""
+        url = canonical.partition("|")[0]
+        if url not in self._own or url in self._under_way:
+            return self._look(canonical)
+        self._under_way.add(url)
+        try:
+            return _profile_row(self._own[url], self)
+        finally:
+            self._under_way.remove(url)
+
+
+def _row(resource: Row, bases: _Bases) -> tuple[str, Row | None]:
     if resource["resourceType"] == "ValueSet":
         return "values", value_set_row(resource)
     if resource["resourceType"] == "CodeSystem":
         return "codes", code_system_row(resource)
-    return "profile", _profile_row(resource, own)
+    return "profile", _profile_row(resource, bases)
 
 
-def _profile_row(definition: Row, own: dict[str, Row]) -> Row | None:
-    if definition.get("kind") == "logical":
-        return None
-    elements = _elements(definition, own)
-    if not elements:
+def _profile_row(definition: Row, bases: _Bases) -> Row | None:
+    root = None if definition.get("kind") == "logical" else _root(definition, bases)
+    if root is None:
         return None
     return {
         "type": definition.get("type"),
@@ -57,35 +83,35 @@ def _profile_row(definition: Row, own: dict[str, Row]) -> Row | None:
         "base": definition.get("baseDefinition"),
         "profile": definition.get("derivation") == "constraint",
         "abstract": bool(definition.get("abstract")),
-        "root": _tree(elements),
+        "root": root,
     }
 
 
-def _elements(definition: Row, own: dict[str, Row]) -> list[Row]:
+def _root(definition: Row, bases: _Bases) -> Row | None:
     snapshot = (definition.get("snapshot") or {}).get("element")
     if snapshot:
-        return list(snapshot)
-    base = own.get(str(definition.get("baseDefinition")).partition("|")[0])
-    if base is None or base is definition:
-        return []
+        return _tree(snapshot, str(definition.get("kind")))
+    base = bases.row(str(definition.get("baseDefinition")))
     changes = (definition.get("differential") or {}).get("element") or []
-    return _merge(_elements(base, own), changes)
+    return laid_over(base, [(_id(e), _stated(e)) for e in changes], bases.row) if base else None
 
 
-def _merge(elements: list[Row], changes: list[Row]) -> list[Row]:
-    """A base's elements with a differential laid over them; new ones stand after their parent."""
-    merged = {e["id"]: e for e in elements}
-    for change in changes:
-        key = change["id"]
-        unsliced = re.sub(r":[^.]*$", "", key)
-        before = merged.get(key) or merged.get(unsliced) or {}
-        merged[key] = {**before, **change}
-        if key != unsliced:
-            merged[key].pop("slicing", None)
-    return list(merged.values())
+def _id(element: Row) -> str:
+    """The id of an element, made of path and slice where it has none."""
+    name = element.get("sliceName")
+    return str(element.get("id") or f"{element['path']}{':' + name if name else ''}")
 
 
-def _tree(elements: list[Row]) -> Row:
+def _stated(element: Row) -> Row:
+    """The facts that a differential states of an element, and no others."""
+    facts = _facts(element)
+    return {
+        key: value for key, value in facts.items()
+        if key not in ("min", "max", "bmax") or key in element
+    }  # fmt: skip
+
+
+def _tree(elements: list[Row], kind: str) -> Row:
     root: Row = {}
     for element in elements:
         parts = str(element.get("id") or element["path"]).split(".")
@@ -93,6 +119,9 @@ def _tree(elements: list[Row]) -> Row:
         for part in parts[1:]:
             node = _child(node, part)
         node.update(_facts(element))
+    if kind == "resource" and "id" in (root.get("k") or {}):
+        # R4 has it as a string, and means the id that a server gives; elements' ids are free.
+        root["k"]["id"]["t"] = [["id"]]
     return root
 
 
@@ -100,10 +129,7 @@ def _child(node: Row, part: str) -> Row:
     name, _, slices = part.partition(":")
     found: Row = node.setdefault("k", {}).setdefault(name, {})
     if slices:
-        inner = ""
-        for piece in slices.split("/"):
-            inner = f"{inner}/{piece}" if inner else piece
-            found = found.setdefault("s", {}).setdefault(inner, {})
+        found = found.setdefault("s", {}).setdefault(slices, {})
     return found
 
 
@@ -138,10 +164,10 @@ def _base_most(element: Row) -> int | None:
 
 
 def _types(element: Row) -> list[list[Any]]:
-    return [_type(t, element) for t in element.get("type") or []]
+    return [_type(t) for t in element.get("type") or []]
 
 
-def _type(given: Row, element: Row) -> list[Any]:
+def _type(given: Row) -> list[Any]:
     code = str(given.get("code"))
     if code.startswith(_SYSTEM):
         code = (
@@ -155,8 +181,6 @@ def _type(given: Row, element: Row) -> list[Any]:
             )
             or code.removeprefix(_SYSTEM).lower()
         )
-        if _ROOT_ID.match(element["path"]) and code == "string":
-            code = "id" if len(element["path"].split(".")) == 2 else code
     row: list[Any] = [code, given.get("profile") or [], given.get("targetProfile") or []]
     return row[: 3 if row[2] else 2 if row[1] else 1]
 

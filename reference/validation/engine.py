@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import fhirpath
+from . import beyond, fhirpath
 from .coding import coded
 from .extensions import Extensions
 from .leaves import Leaves
@@ -65,6 +65,8 @@ class Engine:
         place = Place("|".join(key), self.tables.package_of("profile", key), row["root"])
         check = self.object_of(row["root"], place, row["kind"] == "resource")
         wanted = row["type"] if row["kind"] == "resource" else None
+        more = beyond.check_of(str(row["type"]))
+        check = all_of([check, more]) if more else check
         if wanted is None:
             return check
 
@@ -319,9 +321,9 @@ class Engine:
         own = {rule[0] for rule in node.get("c") or []}
         rules = self.tables.row("profile", key)["root"].get("c") or []
         left = {"t": [[kind]], "c": [rule for rule in rules if rule[0] not in own]}
-        return self.invariants(
-            left, Place("|".join(key), self.tables.package_of("profile", key), {})
-        )
+        more = beyond.check_of(kind)
+        place = Place("|".join(key), self.tables.package_of("profile", key), {})
+        return [*self.invariants(left, place), *([more] if more else [])]
 
     def _later(self, node: Row, place: Place) -> Check:
         """Made when a value is there: elements that are like others may hold themselves."""

@@ -74,7 +74,9 @@ class Discriminators:
 
     def test(self, slicing: Row, slice_: Row, package: str) -> Test:
         """The test of one slice, all of its discriminators together."""
-        tests = [self._one(kind, path, slice_, package) for kind, path in slicing["d"]]
+        made = [self._one(kind, path, slice_, package) for kind, path in slicing["d"]]
+        # A discriminator that a slice says nothing of tells nothing; another one may.
+        tests = [test for test in made if test is not _tells_nothing] or made
         if not tests:
             return lambda _value, _run: None
 
@@ -145,7 +147,7 @@ class Discriminators:
         if binding and binding[0] == "required":
             member = self._engine.coded(binding[1], package)
             return lambda value, run: _any(member(found) for found in walk(value, run))
-        return lambda _value, _run: None
+        return _tells_nothing
 
     def _profile(self, node: Row, walk: Any, package: str) -> Test:
         profiles = [p for t in node.get("t") or [] for p in (t[1:2] or [[]])[0]]
@@ -164,6 +166,10 @@ class Discriminators:
             return _any(answers)
 
         return conforms
+
+
+def _tells_nothing(_value: Any, _run: Run) -> None:
+    """The test of a discriminator that a slice says nothing of."""
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import date
 from functools import cache
@@ -42,6 +43,9 @@ _MOST_INTEGER = 2**31 - 1
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 NAMES = frozenset([*_TEXTS, *_LEAST, "boolean", "decimal"])
+
+# A string is no longer (R4, datatypes 2.24.0.1); text of Markdown may be.
+_LONGEST = 1024 * 1024
 
 # Whether a JSON value is one of the type.
 Check = Callable[[Any], bool]
@@ -85,10 +89,10 @@ def _text(name: str) -> Check:
     if name in _DATED:
         return lambda value: type(value) is str and fits(value) is not None and _exists(value)
     if name in ("string", "markdown"):
-        unfit = _CONTROL.search
+        unfit, most = _CONTROL.search, _LONGEST if name == "string" else sys.maxsize
         return lambda value: (
             type(value) is str
-            and value != ""
+            and 0 < len(value) <= most
             and not value.isspace()
             and (value.isprintable() or unfit(value) is None)
         )

@@ -14,6 +14,7 @@ import orjson
 
 from ..errors import PayerExchangeError
 from .compiling import compile_package
+from .differentials import Look
 from .packages import Package, read_package
 
 Row = dict[str, Any]
@@ -51,8 +52,17 @@ class Tables:
     def add_package(self, package: Package) -> None:
         """Take in a package; what it defines stands before what stood under the same version."""
         self.packages[package.label] = _about(package)
-        for kind, url, version, row in compile_package(package):
+        for kind, url, version, row in compile_package(package, self.look(package.label)):
             self._put(kind, url, version, package.label, row)
+
+    def look(self, package: str) -> Look:
+        """The rows of profiles as a package means them, by their canonicals."""
+
+        def found(canonical: str) -> Row | None:
+            key = self.find("profile", canonical, package)
+            return self.row("profile", key) if key else None
+
+        return found
 
     def _put(self, kind: str, url: str, version: str, label: str, place: Any) -> None:
         self._rows.pop((kind, url, version), None)
@@ -149,7 +159,7 @@ def write(packages: list[Package], only: Any = None) -> bytes:
     made = BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for package in packages:
-            for kind, url, version, row in compile_package(package):
+            for kind, url, version, row in compile_package(package, _look(packages, package)):
                 if only is None or only(package, kind, url, row):
                     name = f"{len(rows)}.json"
                     rows.append([kind, url, version, package.label, name])
@@ -157,6 +167,19 @@ def write(packages: list[Package], only: Any = None) -> bytes:
         index = {"packages": {p.label: _about(p) for p in packages}, "rows": rows}
         _store(archive, "index.json", index)
     return made.getvalue()
+
+
+def _look(packages: list[Package], package: Package) -> Look:
+    """What a profile without a snapshot is laid over: other packages, or what is shipped."""
+
+    @cache
+    def rows() -> Look:
+        tables = standard()
+        for other in packages:
+            tables.add_package(other)
+        return tables.look(package.label)
+
+    return lambda canonical: rows()(canonical)
 
 
 def _store(archive: zipfile.ZipFile, name: str, value: Any) -> None:

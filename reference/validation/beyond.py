@@ -1,0 +1,74 @@
+"""Rules of R4 that stand in its text alone, where no definition has them: of Bundles, of sizes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from .run import Check, Run
+
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:\S++")
+# Relations of pages, of which a page has one each (RFC 8288, and R4, http.html 2.21.1).
+_ONCE = frozenset({"self", "first", "previous", "prev", "next", "last"})
+
+
+def check_of(kind: str) -> Check | None:
+    """What R4 asks of a type besides its definition; None for most of them."""
+    return {"Bundle": _bundle, "Attachment": _attachment}.get(kind)
+
+
+def _bundle(value: Any, at: str, run: Run) -> None:
+    """Whole URLs, one link a relation, and results of a search that can be told apart."""
+    if not isinstance(value, dict):
+        return
+    for index, relation in enumerate(_repeated(value.get("link"))):
+        if relation:
+            said = ("the only link of its relation", "another one before")
+            run.add("error", "bundle-link-once", f"{at}/link/{index}", *said, _CORE + "Bundle")
+    entries = value.get("entry")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            _entry(entry, f"{at}/entry/{index}", run, is_search=value.get("type") == "searchset")
+
+
+def _repeated(links: Any) -> list[bool]:
+    """Of each link, whether it repeats a relation that there is one of."""
+    seen: Counter[str] = Counter()
+    found = []
+    for link in links if isinstance(links, list) else ():
+        relation = link.get("relation") if isinstance(link, dict) else None
+        relation = relation if isinstance(relation, str) and relation in _ONCE else ""
+        seen[relation] += 1
+        found.append(bool(relation) and seen[relation] > 1)
+    return found
+
+
+def _entry(entry: dict[str, Any], at: str, run: Run, *, is_search: bool) -> None:
+    full, resource, profile = entry.get("fullUrl"), entry.get("resource"), _CORE + "Bundle"
+    if isinstance(full, str) and not _ABSOLUTE.fullmatch(full):
+        run.add("error", "bundle-full-url", f"{at}/fullUrl", "an absolute URL", "another", profile)
+    if not is_search or not isinstance(resource, dict):
+        return
+    search = entry.get("search")
+    if isinstance(search, dict) and search.get("mode") == "outcome":
+        if resource.get("resourceType") != "OperationOutcome":
+            run.add("error", "bundle-outcome", f"{at}/resource", "an OperationOutcome",
+                    "another type", profile)  # fmt: skip
+    elif "id" not in resource and resource.get("resourceType") != "OperationOutcome":
+        run.add("error", "bundle-search-id", f"{at}/resource/id", "present", "nothing", profile)
+
+
+def _attachment(value: Any, at: str, run: Run) -> None:
+    """The size that is told is that of the content."""
+    data, size = (value.get(n) if isinstance(value, dict) else None for n in ("data", "size"))
+    if isinstance(data, str) and type(size) is int and _decoded(data) != size:
+        run.add("error", "attachment-size", f"{at}/size", "how many bytes there are",
+                "another number", _CORE + "Attachment")  # fmt: skip
+
+
+def _decoded(data: str) -> int:
+    """How many bytes Base64 stands for."""
+    plain = "".join(data.split())
+    return len(plain) * 3 // 4 - plain[-2:].count("=")

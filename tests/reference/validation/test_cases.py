@@ -1,0 +1,174 @@
+"""One defect, or none, in a small resource: the verdict and the place, kind by kind of rule."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from payer_exchange.reference.validation.packages import Package
+from payer_exchange.reference.validation.tables import standard, write
+from payer_exchange.reference.validation.validator import Validator
+
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+OWN = "https://own.test/StructureDefinition/"
+UCUM = "http://unitsofmeasure.org"
+CODE = {"coding": [{"system": "https://own.test/codes", "code": "a"}]}
+OBSERVATION = {"resourceType": "Observation", "status": "final", "code": CODE}
+
+
+def errors(found):
+    return {(one.rule, one.path) for one in found if one.severity == "error"}
+
+
+def bundle(kind="collection", *entries, **more):
+    return {"resourceType": "Bundle", "type": kind, **more, "entry": list(entries)}
+
+
+def entry(full=None, search=None, **resource):
+    made = {"resource": {"resourceType": "Basic", "code": CODE, **resource}}
+    return made | ({"fullUrl": full} if full else {}) | ({"search": search} if search else {})
+
+
+def link(*relations):
+    return [{"relation": r, "url": "https://own.test/x"} for r in relations]
+
+
+def media(size):
+    data = base64.b64encode(b"12345678").decode()
+    content = {"contentType": "image/png", "data": data, "size": size}
+    return {"resourceType": "Media", "status": "completed", "content": content}
+
+
+BASE = [
+    (bundle("collection", entry("https://own.test/Basic/1")), None),
+    (bundle("collection", entry("urn:uuid:0b4c6b6e-8d1e-4f0e-9d3a-0d1e8a8f7c11")), None),
+    (bundle("collection", entry("Basic/1")), ("bundle-full-url", "Bundle.entry[0].fullUrl")),
+    (bundle("searchset", entry(id="1"), link=link("self", "next")), None),
+    (bundle("searchset", entry(id="1"), link=link("self", "alternate", "alternate")), None),
+    (bundle("searchset", entry(id="1"), link=link("self", "next", "self")),
+     ("bundle-link-once", "Bundle.link[2]")),
+    (bundle("searchset", entry()), ("bundle-search-id", "Bundle.entry[0].resource.id")),
+    (bundle("searchset", entry(id="1", search={"mode": "outcome"})),
+     ("bundle-outcome", "Bundle.entry[0].resource")),
+    (media(8), None),
+    (media(9), ("attachment-size", "Media.content.size")),
+    ({"resourceType": "Patient", "name": [{"id": "a name:1", "text": "x"}]}, None),
+    ({"resourceType": "Patient", "id": "a name:1"}, ("primitive", "Patient.id")),
+    ({"resourceType": "Patient", "name": [{"text": "x" * (1 << 20)}]}, None),
+    ({"resourceType": "Patient", "name": [{"text": "x" * ((1 << 20) + 1)}]},
+     ("primitive", "Patient.name[0].text")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "wanted"), BASE)
+def test_a_rule_of_the_text_is_held(resource, wanted):
+    found = Validator().validate_bytes(json.dumps(resource).encode())
+    assert errors(found) == ({wanted} if wanted else set())
+
+
+def profile(name, *elements, kind="Observation", base=None):
+    """A profile as a user writes it: a differential alone."""
+    return {
+        "resourceType": "StructureDefinition", "url": OWN + name, "version": "1", "name": name,
+        "kind": "resource", "abstract": False, "type": kind, "derivation": "constraint",
+        "baseDefinition": base or CORE + kind, "differential": {"element": list(elements)},
+    }  # fmt: skip
+
+
+def at(place, **facts):
+    """An element of a differential; its id says which slice of what it is."""
+    path = ".".join(part.partition(":")[0] for part in place.split("."))
+    return {"id": place, "path": path, **facts}
+
+
+def quantity(value, code="kg"):
+    return {"value": value, "system": UCUM, "code": code}
+
+
+# Of the second the slice says nothing.
+TOLD_BY = [{"type": "pattern", "path": "code"}, {"type": "value", "path": "interpretation"}]
+SLICED = at("Observation.component", slicing={"discriminator": TOLD_BY, "rules": "open"})
+PROFILES = [
+    profile("fewer", at("Observation.subject", min=1), at("Observation.note", max="0")),
+    profile("fewest", at("Observation.category", min=1), base=OWN + "fewer"),
+    profile("typed", at("Observation.value[x]", type=[{"code": "Quantity"}], min=1),
+            at("Observation.value[x].code", min=1)),
+    profile("short", at("Observation.valueQuantity", min=1),
+            at("Observation.valueQuantity.unit", patternString="kg")),
+    profile("deep", at("Observation.code.coding", min=2), at("Observation.code.text", min=1)),
+    profile("bounded", at("Observation.value[x]", type=[{"code": "Quantity"}],
+                          minValueQuantity=quantity(1), maxValueQuantity=quantity(100))),
+    profile("sliced", SLICED, at("Observation.component:one", sliceName="one", min=1, max="1"),
+            at("Observation.component:one.code", patternCodeableConcept=CODE),
+            at("Observation.component:one.value[x]", min=1)),
+]  # fmt: skip
+WEIGHT = {**OBSERVATION, "valueQuantity": {**quantity(5), "unit": "kg"}}
+SUBJECT = {"subject": {"reference": "Patient/1"}}
+TWO = {"coding": [{"code": "a"}, {"code": "b"}], "text": "x"}
+COMPONENT = {"code": CODE, "valueString": "x"}
+OTHER = {"code": {"text": "other"}, "valueString": "x"}
+VALUE = "Observation.value.ofType(Quantity)"
+BY_PROFILE = [
+    ("fewer", {**OBSERVATION, **SUBJECT}, None),
+    ("fewer", OBSERVATION, ("min", "Observation.subject")),
+    ("fewer", {**OBSERVATION, **SUBJECT, "note": [{"text": "x"}]}, ("max", "Observation.note")),
+    ("fewest", {**OBSERVATION, **SUBJECT, "category": [CODE]}, None),
+    ("fewest", {**OBSERVATION, **SUBJECT}, ("min", "Observation.category")),
+    ("fewest", {**OBSERVATION, "category": [CODE]}, ("min", "Observation.subject")),
+    ("typed", WEIGHT, None),
+    ("typed", OBSERVATION, ("min", "Observation.value")),
+    ("typed", {**OBSERVATION, "valueQuantity": {"value": 5}}, ("min", f"{VALUE}.code")),
+    ("short", WEIGHT, None),
+    ("short", {**OBSERVATION, "valueQuantity": quantity(5)}, None),
+    ("short", {**OBSERVATION, "valueQuantity": {**quantity(5), "unit": "g"}},
+     ("pattern", f"{VALUE}.unit")),
+    ("deep", {**OBSERVATION, "code": TWO}, None),
+    ("deep", {**OBSERVATION, "code": {**TWO, "coding": [{"code": "a"}]}},
+     ("min", "Observation.code.coding")),
+    ("deep", {**OBSERVATION, "code": {**TWO, "surprise": 1}},
+     ("unknown", "Observation.code.surprise")),
+    ("bounded", WEIGHT, None),
+    ("bounded", {**OBSERVATION, "valueQuantity": quantity(0.5)}, ("minValue", VALUE)),
+    ("bounded", {**OBSERVATION, "valueQuantity": quantity(5000, "g")}, None),
+    ("bounded", {**OBSERVATION, "valueQuantity": quantity(999, "g")}, ("minValue", VALUE)),
+    ("bounded", {**OBSERVATION, "valueQuantity": quantity(100001, "g")}, ("maxValue", VALUE)),
+    ("bounded", {**OBSERVATION, "valueQuantity": quantity(1, "m")}, None),
+    ("sliced", {**OBSERVATION, "component": [COMPONENT, OTHER]}, None),
+    ("sliced", {**OBSERVATION, "component": [OTHER]}, ("slice-min", "Observation.component")),
+    ("sliced", OBSERVATION, ("slice-min", "Observation.component")),
+    ("sliced", {**OBSERVATION, "component": [COMPONENT, COMPONENT]},
+     ("slice-max", "Observation.component")),
+    ("sliced", {**OBSERVATION, "component": [{"code": CODE}]},
+     ("min", "Observation.component[0].value")),
+]  # fmt: skip
+
+
+def package(*definitions):
+    return Package("own", "1", "-", {"hl7.fhir.r4.core": "4.0.1"}, list(definitions))
+
+
+@pytest.fixture(scope="module", params=["as it is read", "compiled"])
+def by_profile(request):
+    """A validator that knows the profiles, read from their package or from a compiled file."""
+    tables = standard()
+    if request.param == "compiled":
+        tables.add_file(write([package(*PROFILES)]))
+    else:
+        tables.add_package(package(*PROFILES))
+    return Validator(tables)
+
+
+@pytest.mark.parametrize(("name", "resource", "wanted"), BY_PROFILE)
+def test_a_differential_is_laid_over_its_base(by_profile, name, resource, wanted):
+    found = by_profile.validate_bytes(json.dumps(resource).encode(), [OWN + name])
+    assert not [one for one in found if one.rule == "profile-unknown"]
+    assert errors(found) == ({wanted} if wanted else set())
+
+
+def test_a_profile_that_is_based_on_itself_is_left_out():
+    tables = standard()
+    tables.add_package(package(profile("self", base=OWN + "self"), profile("a", base=OWN + "b"),
+                               profile("b", base=OWN + "a")))  # fmt: skip
+    found = Validator(tables).validate(OBSERVATION, [OWN + "self", OWN + "a"])
+    assert [one.rule for one in found if one.severity != "warning"] == ["profile-unknown"]
