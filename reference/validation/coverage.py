@@ -41,8 +41,8 @@ class Support:
 class Supported:
     """A must-support element: its id, its path as in `fhir.elements`, whether it may lack.
 
-    A choice has `[x]` in its path. Only what a path tells is one: of slices, those of extensions
-    and of types.
+    A choice has `[x]` in its path. Only what a path tells is one: of slices, those of extensions,
+    of types, and of identifiers with a system.
     """
 
     name: str
@@ -98,6 +98,7 @@ class Coverage:
         if key.endswith("[x]") and len(types) == 1:
             return f"{key[:-3]}{types[0][0][0].upper()}{types[0][0][1:]}"
         url = self._engine.discriminators.url(slice_) if "xtension" in key else None
+        url = _system(slice_) if key == "identifier" else url
         return f"{key}({url})" if url else None
 
     def _begin(self, profile: str) -> None:
@@ -137,6 +138,14 @@ class Coverage:
         slicing = (child["s"][outer] if outer else child).get("sl")
         test = self._engine.discriminators.test(slicing or {"d": []}, own, package)
         return _telling(above, test)
+
+
+def _system(slice_: Row) -> str | None:
+    """The one system that identifiers of a slice have."""
+    system = (slice_.get("k") or {}).get("system") or {}
+    wanted = slice_.get("p") or slice_.get("f") or {}
+    found = system.get("f") or system.get("p") or wanted.get("system")
+    return str(found) if found else None
 
 
 def _names(elements: Iterable[_Element]) -> list[str]:

@@ -8,7 +8,9 @@ from payer_exchange.steps.checks import must_support
 from payer_exchange.steps.checks.profiles import Judged
 from payer_exchange.steps.verdicts import CannotTell, CheckFailed
 
-PROFILE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-immunization"
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
+PROFILE = US_CORE + "us-core-immunization"
+NPI, OWN = "http://hl7.org/fhir/sid/us-npi", "https://own.test/staff"
 JUDGED = Judged()
 
 
@@ -20,12 +22,20 @@ def shot(ident, **more):
     }  # fmt: skip
 
 
+def doctor(*systems):
+    return {
+        "resourceType": "Practitioner", "id": "d", "name": [{"family": "x"}],
+        "meta": {"profile": [f"{US_CORE}us-core-practitioner|6.1.0"]},
+        "identifier": [{"system": system, "value": "1"} for system in systems],
+    }  # fmt: skip
+
+
 def paired(loaded, came):
     """Pairs of resources as a truth table tells them."""
-    told = {f"Immunization/{r['id']}": {"expect": "sent", "elements": n}
+    told = {f"{r['resourceType']}/{r['id']}": {"expect": "sent", "elements": n}
             for n, r in enumerate(loaded)}  # fmt: skip
     record = {"resources": told, "elements": [sorted(leaf_paths(r)) for r in loaded]}
-    delivered = {("Immunization", r["id"]): r for r in came}
+    delivered = {(r["resourceType"], r["id"]): r for r in came}
     return must_support.pairs(JUDGED, delivered, {"record": record})
 
 
@@ -51,6 +61,17 @@ def test_what_never_comes_is_found_by_its_name():
     with pytest.raises(CheckFailed) as failure:
         must_support.can_be_populated(JUDGED, paired([WITH], [WITHOUT]))
     assert "Immunization.primarySource" in str(failure.value.actual)
+
+
+def test_an_identifier_of_a_slice_that_never_comes_is_found_by_its_name():
+    with pytest.raises(CheckFailed) as failure:
+        must_support.can_be_populated(JUDGED, paired([doctor(NPI, OWN)], [doctor(OWN)]))
+    assert "Practitioner.identifier:NPI" in str(failure.value.actual)
+
+
+@pytest.mark.parametrize("loaded", [(NPI, OWN), (OWN,), (NPI,)])
+def test_identifiers_of_no_slice_may_lack_or_be_others(loaded):
+    must_support.can_be_populated(JUDGED, paired([doctor(*loaded)], [doctor(NPI, "urn:other")]))
 
 
 def test_what_is_not_must_support_may_lack():

@@ -19,6 +19,14 @@ def test_extensions_are_told_by_url_on_primitives_too():
     assert f"birthDate.extension({RACE}).valueCode" in found
 
 
+def test_identifiers_are_told_by_their_systems_and_as_identifiers():
+    found = leaf_paths({"identifier": [{"system": "https://own.test", "value": "1"}, {"value": "2"},
+                                       {"system": "odd)", "value": "3"}]})  # fmt: skip
+    own = "identifier(https://own.test)"
+    assert found == {f"{own}.system", f"{own}.value", "identifier.value", "identifier.system"}
+    assert with_parents([f"{own}.value"]) == {own, f"{own}.value", "identifier", "identifier.value"}
+
+
 def test_what_has_no_value_is_no_leaf():
     assert leaf_paths({"name": [], "contact": {}, "given": [None]}) == set()
 
