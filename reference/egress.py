@@ -117,16 +117,16 @@ class EgressRules:
         if not self.typed:
             return False
         parts = _split(self.typed)
-        return parts.scheme == "http" or _is_loopback_name(str(parts.hostname))
+        return parts.scheme == "http" or is_loopback_host(str(parts.hostname))
 
     def _may_be_plain(self, parts: SplitResult) -> bool:
         if self.typed.startswith("http:"):
             return True
-        return self.allow_loopback and _is_loopback_name(str(parts.hostname))
+        return self.allow_loopback and is_loopback_host(str(parts.hostname))
 
     def _may_have_port(self, parts: SplitResult) -> bool:
         port = parts.port or _PORTS[parts.scheme]
-        if self.allow_loopback and _is_loopback_name(str(parts.hostname)):
+        if self.allow_loopback and is_loopback_host(str(parts.hostname)):
             return True
         return bool(self.typed) or port == 443 or port in self.ports
 
@@ -193,7 +193,8 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _is_loopback_name(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
+    """Whether a host, by name or address, is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -31,6 +31,7 @@ from urllib3.util.connection import create_connection
 from .egress import EgressRules, normal_origin
 from .errors import AddressRefused, TargetError, TargetHungUp, TargetTimeout, TargetUnreachable
 from .fhir import json
+from .pace import Pace
 from .tls import Tls, client_context, tls_failure
 
 _MAX_REDIRECTS = 5
@@ -74,7 +75,8 @@ class HttpClient:
     """Requests to another payer, with time limits and an observer.
 
     `rules` say where requests may go: https to public addresses unless told otherwise. `tls` names
-    the authorities that are trusted and this client's own certificate. `timeout_s` bounds the wait
+    the authorities that are trusted and this client's own certificate. `pace` holds requests back
+    that would come too fast. `timeout_s` bounds the wait
     for a connection and for each next byte, not the whole transfer.
     """
 
@@ -86,6 +88,7 @@ class HttpClient:
         observer: Callable[[Exchange], None] | None = None,
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._rules = rules or EgressRules()
         self._session = requests.Session()
@@ -97,6 +100,7 @@ class HttpClient:
         self._session.headers.update({"Accept-Encoding": "gzip, deflate", **(headers or {})})
         self._timeout = timeout_s
         self._observer = observer
+        self._pace = pace or Pace(0)
 
     def request(
         self,
@@ -139,6 +143,7 @@ class HttpClient:
         self, method: str, url: str, headers: dict[str, str], body: bytes, *, follow: bool
     ) -> tuple[requests.Response, Exchange]:
         for _ in range(_MAX_REDIRECTS + 1):
+            self._pace.wait()
             exchange = Exchange(method, url, dict(headers), body, time.time())
             response = self._send(exchange)
             target = response.headers.get("Location")

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
+from .egress import is_loopback_host
 from .errors import SettingsError
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.pdex import BULK_MATCH_SCOPES, BULK_MEMBER_MATCH
@@ -21,6 +23,8 @@ from .tls import Tls
 from .toml_files import read_toml
 
 FILE_NAME = "payer-exchange.toml"
+# What an endpoint of any size bears beside its other work.
+_POLITE_PER_S = 50.0
 VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
 METHODS = ("smart-backend-services", "udap", "client-secret-basic", "mtls", "bearer")
 
@@ -160,6 +164,8 @@ class TargetSettings:
     """Origins besides the FHIR base's own that tokens may go to, with blanks between them."""
     group: str = ""
     """A Group that is exported as it is, of a Bulk Data server that matches no members."""
+    most_per_s: float = 0.0
+    """Requests a second that it is asked at most; 0: 50, and no bound on this machine."""
     may_be_pressed: bool = False
     """Whether more may be asked of it at once than is polite, to see how it says to wait."""
     auth: AuthSettings = field(default_factory=AuthSettings)
@@ -172,6 +178,12 @@ class TargetSettings:
     """Whose certificates are trusted, and the verifier's own for mutual TLS."""
     load: LoadSettings = field(default_factory=LoadSettings)
     """What its operator agreed to for load runs."""
+
+    @property
+    def rate(self) -> float:
+        """The bound in requests a second; 0 where there is none."""
+        here = is_loopback_host(urlsplit(self.fhir_base).hostname or "")
+        return self.most_per_s or (0.0 if here else _POLITE_PER_S)
 
     def origins(self) -> tuple[str, ...]:
         """Where tokens may go besides the FHIR base's own origin."""

@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ..reference.asking import (
-    consent_period,
-    coverage_to_link,
-    hrex_consent,
-    member_match_parameters,
-)
 from ..reference.credentials import credentials
 from ..reference.egress import EgressRules
 from ..reference.errors import PayerExchangeError, TargetError, TargetUnreachable
 from ..reference.fhir.pdex import MATCH
 from ..reference.http import Exchange, HttpClient
+from ..reference.pace import Pace
 from ..reference.parties import PayerIdentity
 from ..reference.settings import Settings
 from ..reference.target import AccessToken, Target, identifier_query
@@ -33,6 +27,8 @@ from .checks.profiles import Judged
 from .delivered import Export, export_parameters
 from .following import follow, follow_pages
 from .key_set import KeySetRun
+from .kicking_off import KickOffs
+from .match_body import match_body
 from .recorder import Recorder
 from .transport_run import TransportRun
 from .truth import capped
@@ -50,11 +46,13 @@ class TargetRun:
     def __init__(self, settings: Settings, recorder: Recorder) -> None:
         self.settings = settings
         self.recorder = recorder
+        self.pace = Pace(settings.target.rate)
         self.http = HttpClient(
             EgressRules(typed=settings.target.fhir_base),
             timeout_s=settings.target.timeout_s,
             observer=recorder,
             tls=settings.target.tls.files(settings),
+            pace=self.pace,
         )
         self.target = Target(
             settings.target.fhir_base,
@@ -172,6 +170,10 @@ class TargetRun:
         return self.token("data", "" if self.group else self.member_id(name))
 
     @cached_property
+    def _kick_offs(self) -> KickOffs:
+        return KickOffs(self.target)
+
+    @cached_property
     def bulk(self) -> BulkRun:
         """What the target does for many members at once."""
         return BulkRun(self)
@@ -220,23 +222,7 @@ class TargetRun:
 
     def match_body(self, name: str, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The Parameters of a match request, or of a changed one, its Consent dated from today."""
-        wanted = wanted or self.request(name)
-        patient, terms = wanted["patient"], wanted["consent"]
-        ident = patient["id"]
-        today = datetime.now(UTC).date()
-        start, end = consent_period(terms.get("period", "current"), today)
-        other = PayerIdentity(self.requester.system, "SOME-OTHER-PAYER", "Another payer")
-        consent = hrex_consent(
-            "somebody-else" if terms.get("patient") == "other" else ident,
-            discloser=other if terms.get("discloser") == "other" else self.responder,
-            recipient=other if terms.get("recipient") == "other" else self.requester,
-            start=start,
-            end=end,
-            policy=terms.get("policy", "regular"),
-            status=terms.get("status", "active"),
-        )
-        link = coverage_to_link(ident, self.requester, "NEW-PLAN-NUMBER")
-        return member_match_parameters(patient, wanted["coverage_to_match"], consent, link)
+        return match_body(wanted or self.request(name), self.requester, self.responder)
 
     def member_id(self, name: str) -> str:
         """The Patient id a match answered with, by MemberId or by a search for its identifier.
@@ -268,8 +254,8 @@ class TargetRun:
     ) -> Exchange:
         """The raw kick-off of an export of the member that a match request finds.
 
-        By POST, or by GET without parameters. A target with bulk exchange only exports the Group
-        of this one member (pdex-193), by POST alone.
+        By POST, or by GET without parameters or where the target takes no POST. A target with bulk
+        exchange only exports the Group of this one member (pdex-193), by POST alone.
         """
         token = token or self.data_token(name)
         if self.group:
@@ -280,7 +266,7 @@ class TargetRun:
             url, parameters = self.bulk.kick_off_of(name, parameters)
         else:
             url = f"Patient/{self.member_id(name)}/$export"
-        return self.target.kick_off(url, token, parameters, headers=headers)
+        return self._kick_offs.send(url, token, parameters, headers)
 
     def require_pressure(self) -> None:
         """Raise CannotTell unless more may be asked of the target than is polite."""

@@ -62,7 +62,8 @@ def plain(seen: Seen) -> None:
     parts = urlsplit(seen.run.transport.base)
     port = parts.port or 80
     url = f"http://{parts.hostname}:{port}{parts.path}/metadata"
-    http = HttpClient(EgressRules(typed=url), observer=seen.run.recorder)
+    http = HttpClient(EgressRules(typed=url), observer=seen.run.recorder,
+                      pace=seen.run.pace)  # fmt: skip
     exchange = sent(http, "GET", url)
     seen.look_at(exchange or Exchange("GET", url, {}, b"", 0.0, note="no connection"))
 

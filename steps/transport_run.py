@@ -86,6 +86,7 @@ class TransportRun:
             timeout_s=self._run.settings.target.timeout_s,
             observer=self._run.recorder,
             tls=tls,
+            pace=self._run.pace,
         )
 
     # Certificates
