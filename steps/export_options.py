@@ -378,4 +378,4 @@ def _fetched(seen: Seen, url: str, token: object) -> Exchange:
 def _start(seen: Seen, url: str, parameters: dict[str, str]) -> None:
     token = seen.run.token("data")
     body = export_parameters(parameters)
-    release(seen, seen.look_at(seen.run.target.kick_off(url, token, body)))
+    release(seen, seen.look_at(seen.run.kick_offs.send(url, token, body)))

@@ -141,7 +141,7 @@ def unknown_deleted(seen: Seen) -> None:
 def type_level_export(seen: Seen, name: str) -> None:
     seen.run.require_single()
     token = seen.run.data_token(name)
-    exchange = seen.run.target.kick_off("Patient/$export", token, export_parameters({}))
+    exchange = seen.run.kick_offs.send("Patient/$export", token, export_parameters({}))
     seen.look_at(exchange)
     location = exchange.header("Content-Location")
     if exchange.status == 202 and location:

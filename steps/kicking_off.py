@@ -10,7 +10,8 @@ from ..reference.http import Exchange
 from ..reference.target import AccessToken, Target
 
 # What a server answers that does not know the method (bulk-kickoff-03).
-_NOT_BY_POST = (404, 405, 501)
+_NOT_FOUND = 404
+_NOT_BY_POST = (_NOT_FOUND, 405, 501)
 
 
 class KickOffs:
@@ -29,9 +30,9 @@ class KickOffs:
         url: str,
         token: AccessToken,
         parameters: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """The answer to a kick-off; of the GET where that is taken and the POST is not."""
+        """The answer to a kick-off; to the GET where the target takes no POST."""
         if parameters is None or self._by_get:
             return self._get(url, token, parameters, headers)
         posted = self._target.kick_off(url, token, parameters, headers=headers)
@@ -39,7 +40,7 @@ class KickOffs:
             return posted
         got = self._get(url, token, parameters, headers)
         self._by_get = got.status == 202
-        return got if self._by_get else posted
+        return posted if posted.status == _NOT_FOUND and not self._by_get else got
 
     def _get(
         self,

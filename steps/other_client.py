@@ -13,6 +13,7 @@ from ..reference.http import Exchange
 from ..reference.target import AccessToken, Target
 from .bulk_run import for_payers
 from .delivered import Export, export_parameters
+from .kicking_off import KickOffs
 from .run import TargetRun
 from .verdicts import CannotTell
 
@@ -49,6 +50,7 @@ class OtherClient:
             credentials(settings, auth),
             token_url=auth.token_url or settings.target.auth.token_url,
         )
+        self._kick_offs = KickOffs(self._target)
 
     def token(self, **options: Any) -> AccessToken:
         """Its own token for data; raises CannotTell when it gets none."""
@@ -61,7 +63,7 @@ class OtherClient:
         """The answer to the other client; an export that it could start is taken back."""
         token = self.token()
         if place.method == "POST":
-            answer = self._target.kick_off(place.url, token, place.body)
+            answer = self._kick_offs.send(place.url, token, place.body)
             location = answer.header("Content-Location")
             if answer.status == 202 and location:
                 self._target.delete(urljoin(answer.url, location), token)

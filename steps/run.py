@@ -170,7 +170,8 @@ class TargetRun:
         return self.token("data", "" if self.group else self.member_id(name))
 
     @cached_property
-    def _kick_offs(self) -> KickOffs:
+    def kick_offs(self) -> KickOffs:
+        """Kick-offs by the method that the target takes."""
         return KickOffs(self.target)
 
     @cached_property
@@ -266,7 +267,7 @@ class TargetRun:
             url, parameters = self.bulk.kick_off_of(name, parameters)
         else:
             url = f"Patient/{self.member_id(name)}/$export"
-        return self._kick_offs.send(url, token, parameters, headers)
+        return self.kick_offs.send(url, token, parameters, headers)
 
     def require_pressure(self) -> None:
         """Raise CannotTell unless more may be asked of the target than is polite."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Response, request
 from payer_exchange.reference.settings import read_settings
 from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
 from payer_exchange.steps.recorder import Recorder
@@ -116,3 +117,23 @@ def test_a_group_that_the_settings_name_is_exported_without_a_match(
 def _matched_group(config: Path) -> str:
     run = TargetRun(read_settings(config), Recorder())
     return str(run.bulk.match("matched members").matched()["id"])
+
+
+def test_a_payer_that_starts_exports_by_get_alone_is_green(command, tmp_path: Path) -> None:
+    running = start_responder(ResponderOptions(members=1, bulk=False))
+    running.simulator.app.before_request(_no_kick_off_by_post)
+    try:
+        running.write_config(tmp_path / "payer-exchange.toml")
+        done = command("verify", "responding-payer", "--config", "payer-exchange.toml",
+                   "--tags", "bulk-kickoff-11 or bulk-param-04 or bulk-man-20 or pdex-186",
+                   cwd=tmp_path)  # fmt: skip
+    finally:
+        running.close()
+    assert done.returncode == 0, done.stderr
+    assert "No requirement is violated" in done.stderr
+
+
+def _no_kick_off_by_post() -> Response | None:
+    if request.method == "POST" and request.path.endswith("/$export"):
+        return Response("by GET", 405, {"Allow": "GET"})
+    return None

@@ -42,12 +42,14 @@ def test_what_a_post_was_answered_otherwise_is_the_answer(status):
     assert target.asked == ["POST Patient/$export"]
 
 
-def test_where_both_are_refused_the_post_is_the_answer():
-    target = Target(404, 404)
+@pytest.mark.parametrize(
+    ("by_post", "by_get", "method"), [(404, 404, "POST"), (404, 403, "POST"), (405, 403, "GET")]
+)
+def test_where_both_are_refused_the_method_that_is_taken_says_why(by_post, by_get, method):
+    target = Target(by_post, by_get)
     kick_offs = KickOffs(target)
     for _ in range(2):
-        answer = sent(target, kick_offs, {})
-        assert (answer.method, answer.status) == ("POST", 404)
+        assert sent(target, kick_offs, {}).method == method
 
 
 @pytest.mark.parametrize(
