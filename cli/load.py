@@ -18,8 +18,9 @@ from rich.table import Table
 
 from ..load.child import NothingMeasured
 from ..load.figures import LoadResults
-from ..load.running import PAGE, LoadRequest, Progress, run_load
+from ..load.running import PAGE, LoadRequest, Progress, run_load, run_worker
 from ..load.scenario import FLAVOURS
+from ..load.spreading import Spread
 from ..reference.errors import PayerExchangeError
 from .load_plan import load_plan
 from .load_target import load_target
@@ -85,6 +86,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Processes that make the load, one for each core to use.",
 )
 @click.option(
+    "--master",
+    default="",
+    metavar="HOST:PORT",
+    help="Wait here for as many workers as --processes says, which others start, and gather.",
+)
+@click.option(
+    "--worker",
+    default="",
+    metavar="HOST:PORT",
+    help="Make load for the master at this address; SCENARIO and --config as the master has them.",
+)
+@click.option(
     "--members",
     type=click.IntRange(min=1),
     default=25,
@@ -118,6 +131,8 @@ def load(
     report_dir: Path,
     flavour: str,
     processes: int,
+    master: str,
+    worker: str,
     members: int,
     history: Path | None,
     compare: bool,
@@ -138,6 +153,8 @@ def load(
     Exit status: 0 thresholds met, 1 one missed or a wrong answer, 2 wrong usage, 3 nothing
     measured.
     """
+    if (master or worker) and not config:
+        raise click.UsageError("Master and workers need --config: the target is the same for all.")
     if compare and not history:
         raise click.UsageError("--compare needs the --history of earlier runs.")
     try:
@@ -146,17 +163,17 @@ def load(
             load_target(config, url, ("--members", str(members))) as target,
             _progress() as progress,
         ):
-            results = run_load(
-                LoadRequest(
-                    scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
-                    flavour=flavour,
-                    history=history,
-                    compare=compare,
-                    commit=commit,
-                    processes=processes, target_pid=target_pid or target.pid,
-                ),
-                progress,
+            request = LoadRequest(
+                scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
+                flavour=flavour, history=history, compare=compare, commit=commit,
+                spread=Spread(processes, master, worker),
+                target_pid=target_pid or target.pid,
             )  # fmt: skip
+            if worker:
+                run_worker(request)
+                click.echo("The master has ended the run.")
+                return
+            results = run_load(request, progress)
     except NothingMeasured as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..reference.errors import PayerExchangeError
@@ -21,10 +22,18 @@ class NothingMeasured(PayerExchangeError):
     """The target cannot be reached, gives no token, or the run came to no figures."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the child ended: stopped by an interrupt or not, and its exit status."""
+
+    stopped: bool
+    status: int
+
+
 def follow(
     command: Sequence[str], log: Path, limit_s: float, each_second: Callable[[], None]
-) -> bool:
-    """Run the child to its end, and tell whether it was stopped by an interrupt.
+) -> Ended:
+    """Run the child to its end; an interrupt asks it to stop.
 
     Raises NothingMeasured when it does not end within `limit_s` seconds.
     """
@@ -35,11 +44,12 @@ def follow(
         )
     try:
         _watched(child, limit_s, each_second)
+        stopped = False
     except KeyboardInterrupt:
-        return True
+        stopped = True
     finally:
         _stop(child)
-    return False
+    return Ended(stopped, child.returncode)
 
 
 def _watched(

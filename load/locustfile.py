@@ -56,13 +56,15 @@ class _Process:
         heard = self.environment.events
         heard.user_error.add_listener(self._harness_broke)
         heard.test_start.add_listener(self._started)
-        if isinstance(self.runner, WorkerRunner):
+        works = isinstance(self.runner, WorkerRunner)
+        if not (works and self.options.processes):  # a master's own children are told by it
+            gevent.spawn(self._stop_at_end_of_input)
+        if works:
             heard.report_to_master.add_listener(lambda data, **_: self.timeline.report(data))
             self.runner.register_message(_STOP_NOW, self._hurry)
             return
         heard.worker_report.add_listener(self._reported)
         heard.quitting.add_listener(self._tell)
-        gevent.spawn(self._stop_at_end_of_input)
 
     def _harness_broke(self, exception: BaseException, **_: Any) -> None:
         self.timeline.own.harness_errors.append(type(exception).__name__)

@@ -9,11 +9,10 @@ import json
 import os
 import platform
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.resources import as_file, files
@@ -33,12 +32,12 @@ from .members import NOBODY, TruthTable, read_truth
 from .page import page
 from .permission import Caps, Permission
 from .scenario import LONGEST_RUN_S, Scenario, flavoured, read_scenario
+from .spreading import Spread
 from .summary import markdown
 from .target import open_target
 from .thresholds import read_thresholds
 
 PAGE, JUNIT = "load.html", "load-junit.xml"
-_HERE = "127.0.0.1"
 RESULTS, SUMMARY, LOG = "load-results.json", "load-summary.md", "load-locust.log"
 # What a journey that has begun may still take, and Locust's own start and end.
 _STOP_S, _AROUND_S = 30, 60
@@ -83,8 +82,8 @@ class LoadRequest:
     options: tuple[str, ...] = ()
     flavour: str = "pdex"
     """pdex, or bulk-data: a server that knows no more than the Bulk Data guide."""
-    processes: int = 1
-    """Processes that make the load; more than one are workers of a master that makes none."""
+    spread: Spread = field(default_factory=Spread)
+    """The processes that make the load."""
     history: Path | None = None
     """A file that the run is added to, as a line."""
     compare: bool = False
@@ -134,11 +133,36 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     return results
 
 
+def run_worker(request: LoadRequest) -> None:
+    """Work for the master that the request names, until it has ended the run.
+
+    The scenario and the settings are this worker's own and must be those of the master. Raises
+    SettingsError for wrong usage and NothingMeasured when the master was not found or the worker
+    broke.
+    """
+    scenario = flavoured(read_scenario(request.scenario), request.flavour)
+    settings = settings_for(request.config, request.url)
+    truth_for(settings, request.flavour)
+    run_s = run_time(request.options, scenario.arrivals.duration_s)
+    Permission(settings.target).check(settings.target.fhir_base)
+    Permission(settings.target).caps().check(scenario, run_s)
+    request.report_dir.mkdir(parents=True, exist_ok=True)
+    log = request.report_dir / LOG
+    with as_file(files(__package__) / "locustfile.py") as locustfile:
+        command = _command(request, scenario, locustfile, request.report_dir / "none", run_s)
+        limit_s = LONGEST_RUN_S + _STOP_S + _AROUND_S + request.spread.waits_s
+        ended = follow(command, log, limit_s, lambda: None)
+    if ended.status and not ended.stopped:
+        raise NothingMeasured(f"The worker broke. {_last_line(log)}")
+
+
 def _made(request: LoadRequest, settings: Settings, run_s: float) -> Circumstances:
     members = settings.members.file
     digest = sha256(settings.path(members).read_bytes()).hexdigest() if members else ""
     seed = int(read_scenario(request.scenario).arrivals.seed)
-    return Circumstances(request.flavour, request.processes, run_s, request.commit, seed, digest)
+    return Circumstances(
+        request.flavour, request.spread.processes, run_s, request.commit, seed, digest
+    )
 
 
 def _remembered(
@@ -235,7 +259,8 @@ def _child(
     with as_file(files(__package__) / "locustfile.py") as locustfile:
         command = _command(request, scenario, locustfile, written["figures"], run_s)
         command += ["--payer-megabytes", str(caps.megabytes)]
-        stopped = follow(command, folder / LOG, run_s + _STOP_S + _AROUND_S, each_second)
+        limit_s = run_s + _STOP_S + _AROUND_S + request.spread.waits_s
+        ended = follow(command, folder / LOG, limit_s, each_second)
     try:
         told = json.loads(written["figures"].read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -243,7 +268,7 @@ def _child(
     finally:
         for file in written.values():
             file.unlink(missing_ok=True)
-    return _joined(told, watch, stopped=stopped)
+    return _joined(told, watch, stopped=ended.stopped)
 
 
 def _joined(told: Mapping[str, Any], watch: Watch, *, stopped: bool) -> Figures:
@@ -259,7 +284,7 @@ def _command(
 ) -> list[str]:
     closed = scenario.arrivals.model == "closed"
     # Of the open model one user in each process starts all of its journeys.
-    users = int(scenario.arrivals.users) if closed else request.processes
+    users = int(scenario.arrivals.users) if closed else request.spread.processes
     ours = {
         "-f": locustfile,
         "--users": users,
@@ -272,10 +297,10 @@ def _command(
         "--payer-scenario": request.scenario,
         "--payer-flavour": request.flavour,
         "--payer-seconds": run_s,
-        "--payer-processes": request.processes,
-        **(_workers(request.processes) if request.processes > 1 else {}),
+        "--payer-processes": request.spread.processes,
+        **request.spread.options(),
     }
-    pairs = [str(part) for pair in ours.items() for part in pair]
+    pairs = [str(part) for pair in ours.items() for part in pair if part is not None]
     # An open run ends with its plan, and not by Locust's clock, which begins sooner.
     whole_s = run_s if closed else run_s + _STOP_S
     # Given last, the caller's options win over the defaults.
@@ -290,20 +315,6 @@ def _command(
         "--run-time",
         f"{whole_s:.0f}s",
     ]
-
-
-def _workers(processes: int) -> dict[str, object]:
-    """Locust's options for a master and workers on this machine, which hear each other alone."""
-    with socket.socket() as passing:
-        passing.bind((_HERE, 0))
-        port = passing.getsockname()[1]
-    return {
-        "--processes": processes,
-        "--master-bind-host": _HERE,
-        "--master-bind-port": port,
-        "--master-host": _HERE,
-        "--master-port": port,
-    }
 
 
 def _last_line(log: Path) -> str:

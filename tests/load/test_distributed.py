@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +10,9 @@ import threading
 import pytest
 from flask import request
 from payer_exchange.load.running import LoadRequest, run_load
+from payer_exchange.load.shapes import Shape, arrivals
+from payer_exchange.load.spreading import Spread
+from payer_exchange.reference.errors import SettingsError
 from payer_exchange.simulators.assembly import ResponderOptions, start_responder
 
 
@@ -39,12 +43,12 @@ def test_two_workers_make_together_exactly_the_planned_starts(payer, tmp_path):
     )
     results = run_load(
         LoadRequest(own, config_of(payer, tmp_path), report_dir=tmp_path,
-                    options=("--run-time", "5s"), processes=2)
+                    options=("--run-time", "5s"), spread=Spread(2))
     )  # fmt: skip
     told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
     planned = told["starts"]["planned"]
     assert (results.exit_status, results.figures.errors) == (0, ())
-    assert planned == 40
+    assert planned == len(list(arrivals(Shape("hold", 8, 8, 5), "fixed", seed=1)))
     assert told["starts"]["dropped"] == 0
     # Discovered once by each of two processes; all that both did is added up.
     assert results.figures.measure("discovery").count == 2
@@ -54,6 +58,43 @@ def test_two_workers_make_together_exactly_the_planned_starts(payer, tmp_path):
     job = results.figures.measure("job")
     assert job.resources == sum(row["resources"] for row in told["timeline"])
     assert job.resources > 0
+
+
+def test_a_master_waits_for_workers_that_others_start_and_gathers(payer, tmp_path):
+    own = scenario(
+        tmp_path,
+        "[journeys]\nmatch = 1\n[arrivals]\nmodel = 'open'\nspacing = 'fixed'\nrate_per_s = 4\n"
+        "duration_s = 4\n",
+    )
+    with socket.socket() as passing:
+        passing.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{passing.getsockname()[1]}"
+    common = [sys.executable, "-m", "payer_exchange.cli", "load", own, "--config",
+              config_of(payer, tmp_path), "--processes", "2"]  # fmt: skip
+    workers = [
+        subprocess.Popen(
+            [*common, "--worker", place, "--report-dir", tmp_path / name],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for name in ("one", "two")
+    ]  # fmt: skip
+    master = subprocess.run(
+        [*common, "--master", place, "--report-dir", tmp_path],
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    said = [worker.communicate(timeout=60)[0] for worker in workers]
+    told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
+    assert (master.returncode, [w.returncode for w in workers]) == (0, [0, 0]), (master, said)
+    planned = len(list(arrivals(Shape("hold", 4, 4, 4), "fixed", seed=1)))
+    assert told["starts"] == {"planned": planned, "late": told["starts"]["late"], "dropped": 0}
+    assert told["journeys"] == {"count": planned, "failed": 0}
+    assert {m["name"]: m["count"] for m in told["measures"]}["discovery"] == 2
+
+
+@pytest.mark.parametrize("place", ["5557", "host:", "host:0", "host:port", ":1"])
+def test_a_place_that_is_none_is_told(place):
+    with pytest.raises(SettingsError, match="HOST:PORT"):
+        Spread(2, listen=place).options()
 
 
 class Endless:
