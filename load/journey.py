@@ -76,6 +76,8 @@ class Journey:
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
         self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
         self._group = asked.group
+        self.impatient = False
+        """Whether this client polls without waiting as it is told: it must be refused."""
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
 
     def today(self) -> date:
@@ -246,9 +248,10 @@ class Journey:
         return location
 
     def _awaited(self, location: str, token: Callable[[], AccessToken]) -> ExportResult:
-        begun, waited = perf_counter(), False
+        begun, waited, statuses = perf_counter(), False, list[int]()
 
         def polled(exchange: Exchange) -> None:
+            statuses.append(exchange.status)
             # X-Progress is free text; that a job still waits is told by the word for it alone.
             nonlocal waited
             if not waited and "queue" not in exchange.header("X-Progress").lower():
@@ -256,10 +259,15 @@ class Journey:
                 self.meter.measure("queue-wait", since(begun))
 
         # Being told to wait is no error of the target; that it was not obeyed would be ours.
-        with self.meter.step("status", 200, 202, 429, 503):
-            return self.target.await_export(
+        step = "status-impatient" if self.impatient else "status"
+        with self.meter.step(step, 200, 202, 429, 503):
+            found = self.target.await_export(
                 location, token, limit_s=_EXPORT_LIMIT_S, on_poll=polled
             )
+        if self.impatient and statuses.count(202) + statuses.count(429) > 1:
+            missing = "A client that polled before Retry-After was not refused by 429."
+            self.meter.check("early-polls-are-refused", missing * (429 not in statuses))
+        return found
 
     def _download(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ _SAMPLE_EVERY = 5
 # A start that comes this much after its moment is late: the generator, not the target, held it up.
 LATE_S = 0.05
 _STOP_S = 25.0
+# So long an impatient client waits, whatever it is told.
+_IMPATIENT_S = 0.05
 _T = TypeVar("_T")
 
 
@@ -66,7 +69,13 @@ class Plan:
         self._turns = turns(scenario.journeys)
         self._members = itertools.cycle(truth.members[index::processes] or truth.members)
         self._bulk = max(1, min(scenario.bulk_members, len(truth.members)))
+        self._impatient, self._numbers = scenario.impatient, itertools.count()
         self._counts = {name: itertools.count() for name in scenario.journeys}
+
+    def impatient(self) -> bool:
+        """Whether the next journey is that of a client that does not wait, spread evenly."""
+        number = next(self._numbers)
+        return int((number + 1) * self._impatient) > int(number * self._impatient)
 
     def next(self) -> tuple[str, list[ExpectedMember], bool]:
         """The next journey, its members, and whether its delivery is compared."""
@@ -86,10 +95,13 @@ class Requester:
 
     def __init__(self, settings: Settings, truth: TruthTable, environment: Any) -> None:
         self.meter = LocustMeter(environment)
-        self.target = open_target(settings, self.meter)
+        self.target = open_target(settings, self.meter, self._sleep)
         self.meter.token_url = settings.target.auth.token_url
         self._may_go = Permission(settings.target)
         self.journey = Journey(self.target, settings.target, truth, self.meter, whole)
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, _IMPATIENT_S) if self.journey.impatient else seconds)
 
     def discover(self) -> str:
         """The token endpoint, which may not be elsewhere either."""
@@ -164,6 +176,7 @@ class RequestingPayer(User):
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()
+        requester.journey.impatient = self._plan.impatient()
         with self._timeline.under_way():
             requester.journey.go(name, members, sampled=sampled)
 

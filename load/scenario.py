@@ -68,6 +68,8 @@ class Scenario:
     arrivals: Arrivals = field(default_factory=Arrivals)
     thresholds: Thresholds = field(default_factory=Thresholds)
     bulk_members: int = 10
+    impatient: float = 0.0
+    """The share of journeys whose client polls without waiting as it is told."""
 
 
 def read_scenario(name: str) -> Scenario:
@@ -120,6 +122,7 @@ def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
         _arrivals(section(content.get("arrivals", {}), f"{name}: [arrivals]"), name),
         thresholds_of(section(content.get("thresholds", {}), f"{name}: [thresholds]"), name),
         int(number(content.get("bulk_members", 10), f"{name}: bulk_members")),
+        min(1.0, number(content.get("impatient", 0.0), f"{name}: impatient")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ..reference.credentials import credentials
@@ -12,7 +13,11 @@ from ..reference.target import Target
 from .permission import Permission
 
 
-def open_target(settings: Settings, observer: Callable[[Exchange], None] | None = None) -> Target:
+def open_target(
+    settings: Settings,
+    observer: Callable[[Exchange], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Target:
     """The target as a client with connections of its own.
 
     Raises SettingsError where no load may go.
@@ -30,5 +35,6 @@ def open_target(settings: Settings, observer: Callable[[Exchange], None] | None 
         credentials(settings),
         token_url=settings.target.auth.token_url,
         own_origins=settings.target.origins(),
+        sleep=sleep,
         scopes=settings.target.auth.scopes(settings.target.pdex_version),
     )

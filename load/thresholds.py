@@ -21,6 +21,7 @@ MEASURES = (
     "search",
     "kick-off",
     "status",
+    "status-impatient",
     "file",
     "delete",
     "everything",

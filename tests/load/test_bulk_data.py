@@ -37,7 +37,7 @@ class Meter:
 def server():
     """A server with one file for everybody, and for a Group; `app.asked` is what was asked."""
     app = Flask(__name__)
-    app.asked, app.lines = [], LINES
+    app.asked, app.lines, app.waits = [], LINES, []
 
     @app.before_request
     def _keep():
@@ -50,6 +50,8 @@ def server():
 
     @app.get("/jobs/1")
     def _status():
+        if app.waits:
+            return "", app.waits.pop(0), {"Retry-After": "30"}
         file = {"type": "Patient", "url": f"{request.host_url}files/1", "count": 2}
         return {"output": [file], "error": [], "requiresAccessToken": True}
 
@@ -65,13 +67,15 @@ def server():
         yield app, running
 
 
-def gone(running, group, folder):
+def gone(running, group, folder, *, impatient=False):
     (folder / "token").write_text("t", encoding="utf-8")
     auth = AuthSettings(method="bearer", token="token")
     asked = TargetSettings(f"{running.url}/fhir", group=group, auth=auth)
     meter = Meter()
-    target = open_target(Settings(target=asked, folder=folder))
-    Journey(target, asked, NOBODY, meter).go("data-export", [], sampled=True)
+    target = open_target(Settings(target=asked, folder=folder), sleep=lambda _: None)
+    journey = Journey(target, asked, NOBODY, meter)
+    journey.impatient = impatient
+    journey.go("data-export", [], sampled=True)
     target.http.close()
     return meter
 
@@ -91,3 +95,20 @@ def test_everybody_or_a_named_group_is_exported_and_the_job_deleted(server, tmp_
 def test_lines_that_are_no_resources_are_told(server, tmp_path):
     server[0].lines = b'{"id":"a"}\n[]\n'
     assert gone(server[1], "", tmp_path).checks["lines-are-resources"].startswith("2 lines")
+
+
+@pytest.mark.parametrize(
+    ("waits", "wrong"),
+    [([202, 429], False), ([202, 202], True), ([202], None)],
+)
+def test_a_client_that_does_not_wait_is_to_be_refused(server, tmp_path, waits, wrong):
+    server[0].waits = waits
+    checks = gone(server[1], "", tmp_path, impatient=True).checks
+    found = checks.get("early-polls-are-refused")
+    # A job that ends at the second poll says nothing: no poll came too early.
+    assert (found if wrong is None else bool(found)) is wrong
+
+
+def test_a_patient_client_is_not_asked_whether_it_was_refused(server, tmp_path):
+    server[0].waits = [202, 202]
+    assert "early-polls-are-refused" not in gone(server[1], "", tmp_path).checks
