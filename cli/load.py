@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -22,6 +22,7 @@ from ..load.running import PAGE, LoadRequest, Progress, run_load, run_worker
 from ..load.scenario import FLAVOURS
 from ..load.spreading import Spread
 from ..reference.errors import PayerExchangeError
+from .load_exchange import SCENARIO, run_exchange
 from .load_plan import load_plan
 from .load_target import load_target
 from .scenario_run import terminated_as_interrupt
@@ -102,7 +103,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.IntRange(min=1),
     default=25,
     show_default=True,
-    help="Members of the simulated payer that is started without URL and --config.",
+    help="Members of the simulated payer that is started without URL and --config, and of LT9.",
 )
 @click.option(
     "--history",
@@ -141,7 +142,8 @@ def load(
 ) -> None:
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
 
-    LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. LT2 to LT12 are
+    LT1 is the smoke run: one requesting payer goes every journey for 20 seconds. LT9 moves
+    --members between two simulated payers and proves that they arrived whole. LT2 to LT12 are
     short forms of larger runs; a .toml file is a scenario of your own; `load plan` says when
     all members are done. Without URL and
     --config a simulated payer is started in a process of its own, and asked. Ctrl-C stops the run
@@ -157,6 +159,8 @@ def load(
         raise click.UsageError("Master and workers need --config: the target is the same for all.")
     if compare and not history:
         raise click.UsageError("--compare needs the --history of earlier runs.")
+    if scenario == SCENARIO:
+        _tell(_exchanged(members, report_dir, thresholds, url or config), report_dir)
     try:
         with (
             terminated_as_interrupt(),
@@ -179,6 +183,21 @@ def load(
         sys.exit(3)
     except PayerExchangeError as error:
         raise click.UsageError(str(error)) from error
+    _tell(results, report_dir)
+
+
+def _exchanged(
+    members: int, report_dir: Path, thresholds: Path | None, target: object
+) -> LoadResults:
+    if target:
+        raise click.UsageError(f"{SCENARIO} plays both payers itself: give no URL and no --config.")
+    try:
+        return run_exchange(members, report_dir, thresholds)
+    except PayerExchangeError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _tell(results: LoadResults, report_dir: Path) -> NoReturn:
     _print(results)
     click.echo(f"Report: {report_dir / PAGE}")
     sys.exit(results.exit_status)

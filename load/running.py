@@ -120,7 +120,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
         time.monotonic() - clock,
         figures,
         thresholds.judge(figures),
-        _machine(),
+        machine(),
         None
         if figures.generator_problem
         else knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
@@ -129,7 +129,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     )
     if request.history:
         results = _remembered(request, request.history, results, _made(request, settings, run_s))
-    _write(request.report_dir, results)
+    write_results(request.report_dir, results)
     return results
 
 
@@ -322,7 +322,8 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def _machine() -> dict[str, object]:
+def machine() -> dict[str, object]:
+    """What kind of machine this is."""
     return {
         "processors": os.cpu_count(),
         "architecture": platform.machine(),
@@ -331,7 +332,8 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _write(folder: Path, results: LoadResults) -> None:
+def write_results(folder: Path, results: LoadResults) -> None:
+    """Write every form of the results into a folder; of the target only its origin is named."""
     shown = replace(results, target=origin_of(results.target))
     content = json.dumps(shown.as_json(), indent=1)
     (folder / RESULTS).write_text(content + "\n", encoding="utf-8")

@@ -47,7 +47,8 @@ _OF_PAYER = {
     "max_memory_growth_mb_per_10min": "growth_mb_per_10min",
     "max_more_open_files": "more_open_files",
 }
-_OF_ALL = ("error_ratio", "min_resources_per_s", *_OF_PAYER, "measures")
+_AT_LEAST = ("min_resources_per_s", "min_end_to_end_resources_per_s")
+_OF_ALL = ("error_ratio", *_AT_LEAST, *_OF_PAYER, "measures")
 _OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "error_ratio")
 
 
@@ -57,6 +58,7 @@ class Thresholds:
 
     error_ratio: float = 0.0
     min_resources_per_s: float | None = None
+    min_end_to_end_resources_per_s: float | None = None
     payer: Mapping[str, float] = field(default_factory=dict)
     """Limits of the payer's own process, which are judged where it was sampled."""
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -64,9 +66,11 @@ class Thresholds:
     def judge(self, figures: Figures) -> tuple[ThresholdVerdict, ...]:
         """The verdict on each limit, in the order of the file."""
         verdicts = [_at_most("error_ratio", self.error_ratio, figures.error_ratio)]
-        if self.min_resources_per_s is not None:
-            name, least = "min_resources_per_s", self.min_resources_per_s
-            verdicts.append(_at_least(name, least, figures.resources_per_s))
+        for name in _AT_LEAST:
+            least = getattr(self, name)
+            if least is not None:
+                measured = getattr(figures, name.removeprefix("min_"))
+                verdicts.append(_at_least(name, least, measured))
         taken = figures.footprint
         for name, limit in self.payer.items() if taken else ():
             verdicts.append(_at_most(name, limit, getattr(taken, _OF_PAYER[name])))
@@ -90,10 +94,11 @@ def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
         where = f"{file}: section [measures.{name}]"
         known_keys(section(one, where), _OF_ONE, where)
         limits[name] = {key: number(value, f"{where} {key}") for key, value in one.items()}
-    least = content.get("min_resources_per_s")
+    least = [number(content[k], f"{file}: {k}") if k in content else None for k in _AT_LEAST]
     return Thresholds(
         number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
-        None if least is None else number(least, f"{file}: min_resources_per_s"),
+        least[0],
+        least[1],
         {k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
         limits,
     )

@@ -55,3 +55,20 @@ def test_a_plan_takes_what_is_not_given_from_a_run(tmp_path):
 
 def test_a_comparison_needs_a_history():
     assert run("LT1", "--compare").exit_code == 2
+
+
+def test_both_payers_exchange_many_members_whole(tmp_path):
+    result = run("LT9", "--members", 3, "--report-dir", tmp_path)
+    assert result.exit_code == 0, result.output
+    told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
+    checks = {c["name"]: c["failures"] for c in told["checks"]}
+    assert checks["digests-are-equal"] == checks["no-line-is-another-members"] == 0
+    assert told["end_to_end_resources_per_s"] > 0
+    assert run("LT9", "http://127.0.0.1:1/fhir").exit_code == 2
+
+
+def test_an_exchange_that_is_too_slow_fails_and_says_by_how_much(tmp_path):
+    limits = tmp_path / "limits.toml"
+    limits.write_text("min_end_to_end_resources_per_s = 1e9\n", encoding="utf-8")
+    result = run("LT9", "--members", 1, "--thresholds", limits, "--report-dir", tmp_path)
+    assert (result.exit_code, "-100%" in result.output) == (1, True)
