@@ -6,9 +6,15 @@ import re
 from collections import Counter
 from typing import Any
 
+from ..fhir.references import references_in
 from .run import Check, Run
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
+_BUNDLE = _CORE + "Bundle|4.0.1"
+# A resource of the same server or of the same Bundle.
+_NEAR = re.compile(
+    r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?|urn:\S++"
+)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:\S++")
 # Relations of pages, of which a page has one each (RFC 8288, and R4, http.html 2.21.1).
 _ONCE = frozenset({"self", "first", "previous", "prev", "next", "last"})
@@ -26,11 +32,49 @@ def _bundle(value: Any, at: str, run: Run) -> None:
     for index, relation in enumerate(_repeated(value.get("link"))):
         if relation:
             said = ("the only link of its relation", "another one before")
-            run.add("error", "bundle-link-once", f"{at}/link/{index}", *said, _CORE + "Bundle")
+            run.add("error", "bundle-link-once", f"{at}/link/{index}", *said, _BUNDLE)
     entries = value.get("entry")
     for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict):
             _entry(entry, f"{at}/entry/{index}", run, is_search=value.get("type") == "searchset")
+    if isinstance(entries, list) and entries and isinstance(entries[0], dict):
+        _first(value.get("type"), entries, at, run)
+
+
+def _first(kind: Any, entries: list[Any], at: str, run: Run) -> None:
+    """A document has all that its Composition names, a message what it is about (R4, 2.42, 2.4)."""
+    resource = entries[0].get("resource")
+    if not isinstance(resource, dict):
+        return
+    part = resource if kind == "document" else resource.get("focus") if kind == "message" else None
+    for reference in sorted(set(references_in(part))):
+        if _NEAR.fullmatch(reference) and _count(reference, entries) != 1:
+            said = ("about resources of the Bundle, each named once", "otherwise")
+            run.add("error", "bundle-reference", f"{at}/entry/0/resource", *said, _BUNDLE)
+            return
+
+
+def _count(reference: str, entries: list[Any]) -> int:
+    """How many entries a reference of the first one names."""
+    own = entries[0].get("fullUrl")
+    plain, _, version = reference.partition("/_history/")
+    root = own.rsplit("/", 2)[0] if isinstance(own, str) and own.startswith("http") else ""
+    count = 0
+    for entry in entries:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict) and _is_named(entry, resource, plain, root):
+            meta = resource.get("meta")
+            told = meta.get("versionId") if isinstance(meta, dict) else None
+            count += not version or told == version
+    return count
+
+
+def _is_named(entry: dict[str, Any], resource: dict[str, Any], plain: str, root: str) -> bool:
+    full = entry.get("fullUrl")
+    if plain == full or (root and f"{root}/{plain}" == full):
+        return True
+    # Without the address of a server, the type and the id tell which is meant.
+    return not root and plain == f"{resource.get('resourceType')}/{resource.get('id')}"
 
 
 def _repeated(links: Any) -> list[bool]:
@@ -46,7 +90,7 @@ def _repeated(links: Any) -> list[bool]:
 
 
 def _entry(entry: dict[str, Any], at: str, run: Run, *, is_search: bool) -> None:
-    full, resource, profile = entry.get("fullUrl"), entry.get("resource"), _CORE + "Bundle"
+    full, resource, profile = entry.get("fullUrl"), entry.get("resource"), _BUNDLE
     if isinstance(full, str) and not _ABSOLUTE.fullmatch(full):
         run.add("error", "bundle-full-url", f"{at}/fullUrl", "an absolute URL", "another", profile)
     if not is_search or not isinstance(resource, dict):
@@ -65,7 +109,7 @@ def _attachment(value: Any, at: str, run: Run) -> None:
     data, size = (value.get(n) if isinstance(value, dict) else None for n in ("data", "size"))
     if isinstance(data, str) and type(size) is int and _decoded(data) != size:
         run.add("error", "attachment-size", f"{at}/size", "how many bytes there are",
-                "another number", _CORE + "Attachment")  # fmt: skip
+                "another number", _CORE + "Attachment|4.0.1")  # fmt: skip
 
 
 def _decoded(data: str) -> int:

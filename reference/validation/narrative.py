@@ -65,6 +65,15 @@ _ELEMENTS = frozenset(
         "bdo",
     ]
 )
+# Those of HTML 4.0 that say how a text looks and where it leads.
+_ATTRIBUTES = frozenset(
+    "id class style title lang dir name href hreflang rel rev charset coords shape accesskey"  # noqa: SIM905 - so many words read best as words
+    " tabindex src alt width height longdesc ismap usemap border hspace vspace cite datetime"
+    " summary frame rules cellspacing cellpadding align valign char charoff abbr axis headers scope"
+    " rowspan colspan nowrap bgcolor span start value compact type clear noshade size color face"
+    " target xmlns".split()
+)
+_XML = "http://www.w3.org/XML/1998/namespace "
 _NAMESPACE = "http://www.w3.org/1999/xhtml "
 
 
@@ -119,4 +128,5 @@ def _parser(seen: list[str]) -> Any:
 
 
 def _acts(key: str, value: str) -> bool:
-    return key.startswith("on") or value.strip().lower().startswith("javascript:")
+    known = key in _ATTRIBUTES or key.startswith(_XML)
+    return not known or value.strip().lower().startswith("javascript:")
