@@ -184,7 +184,7 @@ class RequestingPayer(User):
         """Start every journey at its moment, however long the earlier ones take."""
         terms, options = self._scenario.arrivals, self.environment.parsed_options
         pool, idle = Pool(max(1, int(terms.in_flight) // self._processes)), [self._first]
-        begun = perf_counter()
+        begun, self._timeline.begun = perf_counter(), time.time()
         try:
             for moment in self._moments(options.payer_seconds):
                 intended = begun + moment
