@@ -48,6 +48,12 @@ class _Listener(wsgi.Server):
         """Tell that something was wrong with a connection; how bad, and no more."""
         tell(_log, level if level >= logging.WARNING else logging.DEBUG, "connection-failed")
 
+    def clear_stats(self) -> None:
+        """Keep them, and not for everybody: the library's own list keeps a server for good."""
+        super().clear_stats()  # type: ignore[no-untyped-call]
+        statistics: dict[str, object] = logging.statistics  # type: ignore[attr-defined]
+        statistics.pop(f"Cheroot HTTPServer {id(self)}", None)
+
 
 class Server:
     """A WSGI application on a port of its own; port 0 takes any free one."""

@@ -60,9 +60,14 @@ _search_ignores("R63-value", "A search for whom a Group is for finds every Group
 # Group exports
 
 
-@defect("R65-group", "A Group cannot be exported for payer-to-payer", "atr-export-instance",
-        "pdex-164", "bulk-p2p-01",
-        also=("bulk-p2p-03", "pdex-187", "bulk-kickoff-18", "pdex-188"))  # fmt: skip
+@defect(
+    "R65-group",
+    "A Group cannot be exported for payer-to-payer",
+    "atr-export-instance",
+    "pdex-164",
+    "bulk-p2p-01",
+    also=("pdex-scope-group", "scope-18", "bulk-p2p-03", "pdex-187", "bulk-kickoff-18", "pdex-188"),
+)
 def no_data_export(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.data_export"] = simulator.absent
 

@@ -128,9 +128,18 @@ rewriting("PF-placeholder", "A word stands for a number that is not known", _pla
 rewriting("PF-older", "An older version of the Patient is delivered", _older, "pdex-387")
 rewriting("PF-version", "A version is named in a way of the payer's own", _own_version, "pdex-390",
           also=("pdex-127", "pdex-42"))  # fmt: skip
-without("PF-payload", "Prior authorizations come without claims",
-        lambda r: not (is_a(r, "ExplanationOfBenefit") and r.get("use") == "claim"),
-        "pdex-135")  # fmt: skip
+without(
+    "PF-payload",
+    "Prior authorizations come without claims",
+    lambda r: not (is_a(r, "ExplanationOfBenefit") and r.get("use") == "claim"),
+    "pdex-135",
+    also=(
+        "pdex-156",
+        "pdex-167",
+        "pdex-79",
+        "pdex-revocation-responder",
+    ),
+)
 
 
 def _less(name: str) -> Any:
@@ -186,9 +195,31 @@ def no_code_before(simulator: RespondingSimulator) -> None:
     _change_each(simulator, _no_code)
 
 
-@defect("PF-payload-210", "Under PDex 2.1.0, too, prior authorizations come without documents",
-        "pdex-v210-payload-should", version="2.1.0",
-        also=("pdex-133", "pdex-134", "pdex-135", "ref-01"))  # fmt: skip
+@defect(
+    "PF-payload-210",
+    "Under PDex 2.1.0, too, prior authorizations come without documents",
+    "pdex-v210-payload-should",
+    version="2.1.0",
+    also=(
+        "atr-response-rules",
+        "bulk-man-08",
+        "bulk-man-09",
+        "bulk-out-14",
+        "bulk-out-17",
+        "bulk-param-05",
+        "pdex-156",
+        "pdex-167",
+        "pdex-168",
+        "pdex-179",
+        "pdex-210",
+        "pdex-239",
+        "pdex-revocation-responder",
+        "pdex-133",
+        "pdex-134",
+        "pdex-135",
+        "ref-01",
+    ),
+)
 def no_documents_before(simulator: RespondingSimulator) -> None:
     kinds = (b'"resourceType":"DocumentReference"', b'"resourceType":"QuestionnaireResponse"')
     change_lines(simulator, lambda lines: [x for x in lines if not any(k in x for k in kinds)])
