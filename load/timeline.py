@@ -16,7 +16,8 @@ from typing import Any
 from .histogram import PERCENTILES, quantile, rounded
 
 REQUEST = "request"
-_COUNTED = ("requests", "failures", "journeys", "resources", "octets", "dropped", "in_flight")
+_COUNTED = ("requests", "failures", "journeys", "resources", "octets", "planned", "dropped",
+            "in_flight")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ class Timeline:
     def start(self, *, late: bool, dropped: bool) -> None:
         """Count one planned start: one that came late, and one that found no room."""
         self.own.starts.update(planned=1, late=int(late), dropped=int(dropped))
-        self._row()["dropped"] += int(dropped)
+        self._row().update(planned=1, dropped=int(dropped))
 
     @contextmanager
     def under_way(self) -> Iterator[None]:

@@ -82,7 +82,10 @@ def test_shapes_have_the_area_of_their_rates(kind, starts):
 
 
 def rows(rates):
-    return [{"second": s, "journeys": r, "dropped": 0} for s, r in enumerate(rates)]
+    return [
+        {"second": s, "planned": 10 * (s + 1), "journeys": r, "dropped": 0}
+        for s, r in enumerate(rates)
+    ]
 
 
 def test_the_knee_is_the_last_step_that_was_kept():
@@ -90,6 +93,10 @@ def test_the_knee_is_the_last_step_that_was_kept():
     kept = [10, 20, 30, 40, 50, 52, 51, 50, 50, 50]
     assert knee_of(rows(kept), shape) == pytest.approx(50)
     assert knee_of(rows([5] * 10), shape) is None
+    few = [{**row, "planned": 3, "journeys": 2} for row in rows(kept)]
+    assert knee_of(few, shape) == pytest.approx(100)
+    none = [{**row, "planned": 0, "journeys": 0} for row in rows(kept)]
+    assert knee_of(none, shape) is None
     dropping = rows(kept)
     dropping[2]["dropped"] = 1
     assert knee_of(dropping, shape) == pytest.approx(20)
