@@ -32,7 +32,8 @@ from payer_exchange.reference.member_match import MemberMatchRequest
 from payer_exchange.reference.population import Population
 from payer_exchange.reference.population.adversarial import adversarial_requests
 from payer_exchange.reference.registration.clients import Client
-from payer_exchange.reference.responding import RespondingPayer, RespondingSettings
+from payer_exchange.reference.responding import RespondingPayer
+from payer_exchange.reference.responding_settings import RespondingSettings
 from payer_exchange.reference.store.database import open_data_dir
 from payer_exchange.reference.store.facts import stored
 from payer_exchange.reference.trust.tokens import Grant

@@ -18,7 +18,7 @@ from ..reference.intake.conformance import MODES, OFF
 from ..reference.requesting import PhaseEvent
 from ..reference.tasks import ExchangeTask
 from ..reference.trust.mutual_tls import REQUIRED
-from ..simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from ..simulators.assembly import RunningResponder, start_responder
 from ..simulators.requesting_assembly import (
     Joiner,
     RequesterOptions,
@@ -28,6 +28,7 @@ from ..simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from ..simulators.responder_options import ResponderOptions
 from ..simulators.tls_assembly import TEST
 from .exchange_many import move_many, tell, tell_nonconforming
 from .simulate import responder_options

@@ -11,8 +11,9 @@ from rich.console import Console
 from ..load.figures import JOB, Figures, LoadResults, Measure
 from ..load.running import machine, write_results
 from ..load.thresholds import Thresholds, read_thresholds
-from ..simulators.assembly import ResponderOptions, start_responder
+from ..simulators.assembly import start_responder
 from ..simulators.requesting_assembly import RequesterOptions, start_requester
+from ..simulators.responder_options import ResponderOptions
 from .exchange_many import Proof, move_many
 
 SCENARIO = "LT9"

@@ -21,7 +21,6 @@ from ..reference.settings import read_settings
 from ..reference.tls import ServerTls, Tls
 from ..simulators.assembly import (
     FilledResponder,
-    ResponderOptions,
     RunningResponder,
     do_jobs,
     start_responder,
@@ -35,6 +34,7 @@ from ..simulators.requesting_assembly import (
     registration_from,
     start_requester,
 )
+from ..simulators.responder_options import ResponderOptions
 
 _console = Console(stderr=True)
 

@@ -20,7 +20,8 @@ from ..reports.attestations import read_attestations
 from ..reports.findings import sentence
 from ..reports.results import Results, ScenarioResult
 from ..reports.waivers import read_waivers
-from ..simulators.assembly import ResponderOptions, start_responder
+from ..simulators.assembly import start_responder
+from ..simulators.responder_options import ResponderOptions
 from ..steps.selection import tag_expression
 from .scenario_run import REQUESTING, VerifyOptions, run_scenarios
 from .simulate import responder_options

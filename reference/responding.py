@@ -6,10 +6,9 @@ A simulated payer puts HTTP around it; the judge never imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
@@ -23,20 +22,17 @@ from .bulk_match.work import BulkMatchSettings, BulkMatchWork
 from .clock import Clock, SystemClock
 from .consent import ConsentDecision, evaluate
 from .duties import Duty, responder_duties
-from .egress import EgressRules
 from .errors import BadRequest
 from .export.jobs import EXPORT, ExportJobs, Job, NdjsonWriter
 from .export.queue import offers
 from .export.release import Releases
-from .export.scope import DataScope
 from .export.work import ExportWork
 from .exporting import Asked, Exports
 from .fhir import json
 from .fhir.hrex import MEMBER_MATCH
 from .fhir.outcome import outcome_of
-from .fhir.pdex import BULK_MATCH_SCOPES, NEWEST
+from .fhir.pdex import BULK_MATCH_SCOPES
 from .guarded import GuardedMatch
-from .limits import Limits
 from .match_profile import check_profile, issues_of, issues_of_member
 from .matches import Matches, NewMatch
 from .matching import Decision, MatchRequest, Outcome, decide, load_strategy
@@ -46,94 +42,20 @@ from .member_match import MemberMatchRequest, answer, member_identifier, no_matc
 from .parties import PayerIdentity
 from .reach import Reach
 from .registration.clients import ClientRegistry
+from .responding_settings import RespondingSettings
 from .retrieval import NOT_FOUND, Access, Page, Retrieval, require_scope
-from .schedule import EASTERN, Clocks
-from .secret import Secret, new_token
+from .schedule import Clocks
 from .store.repository import Repository
-from .tls import Tls
 from .trust.assertions import ReplayStore
 from .trust.attempts import FailedAttempts
 from .trust.authorization import AuthorizationServer
 from .trust.remote import PublishedKeys, RemoteKeys, fetch_jwks
-from .trust.tokens import LIFETIME_S, Grant, TokenStore
+from .trust.tokens import Grant, TokenStore
 from .trust.udap.authenticating import UdapAuthentication
-from .trust.udap.authority import UdapSettings
 from .trust.udap.registering import UdapRegistration
 from .trust.udap.statements import Statements
 
 BULK_MATCH = "bulk-match"
-
-
-@dataclass(frozen=True, slots=True)
-class RespondingSettings:
-    """What a responding payer is told about itself."""
-
-    fhir_base: str
-    """The FHIR base URL that others see."""
-    token_url: str
-    """The token endpoint that others see: the audience of client assertions."""
-    identity: PayerIdentity
-    """How consents and coverages name this payer."""
-    data_dir: Path
-    """Where export files are written."""
-    scope: DataScope = field(default_factory=DataScope)
-    """What may leave."""
-    strategy: str = "strict"
-    """The matching strategy: a registered name, or module:Class."""
-    token_lifetime_s: int = LIFETIME_S
-    """How long an access token counts."""
-    retry_after_s: int = 1
-    """How long a client is asked to wait between two polls."""
-    page_size: int = 100
-    """Resources on a page of a search or `$everything` unless `_count` says otherwise."""
-    export_threads: int = 2
-    """How many export jobs are done at the same time."""
-    single_member: bool = True
-    """Whether the single-member operations are offered."""
-    bulk: bool = True
-    """Whether bulk match, Groups and their exports are offered."""
-    time_zone: str = EASTERN
-    """Where this payer's business days begin and end: an IANA name."""
-    pdex_version: str = NEWEST
-    """The version of PDex that this payer speaks."""
-    parameters_envelope: bool = False
-    """Whether a bulk match also answers with the Parameters envelope of 2.1.0 (pdex-138a)."""
-    require_attestation: bool = False
-    """Whether a request must attest enrollment by CoverageToLink (cms0057-attestation).
-
-    Off unless said: PDex has CoverageToLink as an option (pdex-145), HRex as a payer's duty.
-    """
-    limits: Limits = field(default_factory=Limits)
-    """How often a client may fail to authenticate or to find a member, and its running jobs."""
-    check_profiles: bool = True
-    """Whether a match must be all that HRex has it to be; else only what the match needs of it."""
-    most_members: int = 10_000
-    """How many members one bulk match may hold."""
-    jwks_ports: tuple[int, ...] = ()
-    """Ports besides 443 that a client's key set may be fetched from."""
-    allowed_networks: tuple[str, ...] = ()
-    """Networks that are not public and hold a requesting payer's key set, as 10.20.0.0/16."""
-    allow_loopback: bool = False
-    """For tests alone: key sets on this machine, and plain http to them."""
-    tls: Tls = field(default_factory=Tls)
-    """Whose certificates are trusted when a key set is fetched."""
-    mutual_tls: str = ""
-    """Client certificates: empty: not asked for; optional; required for tokens and members' data.
-
-    What is shown is bound to the token in either case.
-    """
-    udap: UdapSettings | None = None
-    """UDAP beside SMART: communities, certificates and the registration endpoint; None: none."""
-    admin_token: Secret = field(default_factory=new_token)
-    """The bearer token of the admin API."""
-
-    def egress(self) -> EgressRules:
-        """Where this payer's own requests may go; raises SettingsError for a wrong network."""
-        return EgressRules(
-            ports=self.jwks_ports,
-            networks=self.allowed_networks,
-            allow_loopback=self.allow_loopback,
-        )
 
 
 class RespondingPayer:
@@ -165,45 +87,54 @@ class RespondingPayer:
         self.guarded = GuardedMatch(guard, lambda *asked: self.match(*asked), self.audit,
                                     self.clock)  # fmt: skip
         self.releases = Releases(self.repository, settings.scope, settings.fhir_base)
-        tokens = TokenStore(engine, lifetime_s=settings.token_lifetime_s)
-        replay, udap = ReplayStore(engine), settings.udap
+        self._open_to_clients(fetch)
+        self._open_records()
+
+    def _open_to_clients(self, fetch: Callable[[str], PublishedKeys] | None) -> None:
+        """What lets a client in: tokens, assertions, certificates."""
+        told, udap = self.settings, self.settings.udap
+        tokens = TokenStore(self._engine, lifetime_s=told.token_lifetime_s)
+        replay = ReplayStore(self._engine)
+        fetch = fetch or partial(fetch_jwks, rules=told.egress(), tls=told.tls)
         self.authorization = AuthorizationServer(
-            settings.token_url,
+            told.token_url,
             self.clients,
             tokens,
             replay,
             self.matches,
             self.clock,
-            RemoteKeys(
-                fetch or partial(fetch_jwks, rules=settings.egress(), tls=settings.tls), self.clock
-            ).get,
-            FailedAttempts(engine, settings.limits),
-            UdapAuthentication(udap, settings.token_url, replay) if udap else None,
+            RemoteKeys(fetch, self.clock).get,
+            FailedAttempts(self._engine, told.limits),
+            UdapAuthentication(udap, told.token_url, replay) if udap else None,
         )
         self.udap = (
             UdapRegistration(udap, self.clients, tokens, Statements(udap, replay), self.clock)
             if udap
             else None
         )
+
+    def _open_records(self) -> None:
+        """What a client who is in reads and exports."""
+        told = self.settings
         self.retrieval = Retrieval(
             self.repository,
             self.releases,
             self.clock,
-            fhir_base=settings.fhir_base,
-            organization_id=settings.identity.organization_id,
-            count=settings.page_size,
+            fhir_base=told.fhir_base,
+            organization_id=told.identity.organization_id,
+            count=told.page_size,
         )
         self.jobs = ExportJobs(
-            engine,
-            settings.data_dir / "exports",
+            self._engine,
+            told.data_dir / "exports",
             self.clock,
             {EXPORT: self._write_export, BULK_MATCH: self._write_bulk_match},
-            threads=settings.export_threads,
-            elsewhere=offers(engine),
+            threads=told.export_threads,
+            elsewhere=offers(self._engine),
         )
         self.exports = Exports(
-            self.jobs, self.releases, self.matches, self.groups, self.clock, settings.pdex_version,
-            settings.limits,
+            self.jobs, self.releases, self.matches, self.groups, self.clock, told.pdex_version,
+            told.limits,
         )  # fmt: skip
 
     def access(self, grant: Grant) -> Access:

@@ -7,27 +7,25 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from ..reference.clock import Clock, SystemClock
-from ..reference.errors import SettingsError
 from ..reference.export.queue import HEARTBEAT_S, work
 from ..reference.export.scope import DataScope, read_scope
-from ..reference.fhir.pdex import NEWEST
 from ..reference.holdings import Filled, fill, read_paths
 from ..reference.limits import Limits, read_limits
 from ..reference.loaded_truth import loaded_truth
 from ..reference.parties import PayerIdentity
 from ..reference.population import Population
-from ..reference.responding import RespondingPayer, RespondingSettings
+from ..reference.responding import RespondingPayer
+from ..reference.responding_settings import RespondingSettings
 from ..reference.secret import Secret, SecretKey
 from ..reference.store.database import open_data_dir, open_database
 from ..reference.tls import Tls
-from ..reference.trust.mutual_tls import OFF, OPTIONAL
 from .clients_assembly import (
     CLIENT_ID,
     OTHER_CLIENT_ID,
@@ -43,65 +41,12 @@ from .clients_assembly import (
 )
 from .defects import apply
 from .exporting import INTERNAL_ROOT
+from .responder_options import ResponderOptions
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
-from .tls_assembly import TEST, TlsKit, publish_bundle, tls_kit
+from .tls_assembly import TlsKit, publish_bundle
 from .udap_assembly import FOLDER, UdapKit, open_udap
 from .udap_routes import REGISTER
-
-
-@dataclass(frozen=True, slots=True)
-class ResponderOptions:
-    """How a simulated responding payer is to be."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    public_url: str = ""
-    members: int = 25
-    seed: int = 1
-    data_dir: Path | None = None
-    database: str = ""
-    load: tuple[Path, ...] = ()
-    defects: tuple[str, ...] = ()
-    scope: Path | None = None
-    limits: Path | None = None
-    """A TOML file of how much the payer bears of a client."""
-    strategy: str = "strict"
-    token_lifetime_s: int = 300
-    pdex_version: str = NEWEST
-    single_member: bool = True
-    bulk: bool = True
-    parameters_envelope: bool = False
-    threads: int = 8
-    tls: str = ""
-    """test: https with certificates of a test authority of its own."""
-    tls_certificate: str = ""
-    tls_key: str = ""
-    client_ca: str = ""
-    """A PEM file of the authorities of client certificates, for mutual TLS."""
-    client_certificates: str = ""
-    """off, optional or required; empty: optional where their authorities are known."""
-
-    @property
-    def mutual_tls(self) -> str:
-        """Whether client certificates are asked for, in the payer's own words."""
-        known = OPTIONAL if self.tls == TEST or self.client_ca else OFF
-        return OFF if self.client_certificates == "off" else self.client_certificates or known
-
-    def kit(self, data_dir: Path, clock: Clock) -> TlsKit | None:
-        """The certificates of the listener and of its client; None for plain http."""
-        found = tls_kit(
-            data_dir, clock, test=self.tls == TEST, certificate=self.tls_certificate,
-            key=self.tls_key, client_ca=self.client_ca,
-        )  # fmt: skip
-        if self.mutual_tls and not (found and found.server.client_authorities):
-            raise SettingsError("Client certificates need TLS and --client-ca.")
-        if found and not self.mutual_tls:
-            return replace(found, server=replace(found.server, client_authorities=""))
-        return found
-
-    udap: bool = False
-    """UDAP beside SMART, with test authorities of its own."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from typing import Any
 from ..reference.clock import SystemClock
 from ..reference.errors import SettingsError
 from ..reference.trust.mutual_tls import OPTIONAL, REQUIRED
-from .assembly import FilledResponder, ResponderOptions, open_responder
+from .assembly import FilledResponder, open_responder
+from .responder_options import ResponderOptions
 
 # How a worker is told where its payer lies.
 FOLDER = "PAYER_EXCHANGE_WORKER"

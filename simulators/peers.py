@@ -8,7 +8,7 @@ from __future__ import annotations
 from flask import request
 
 from ..reference.errors import BadRequest
-from ..reference.responding import RespondingSettings
+from ..reference.responding_settings import RespondingSettings
 from ..reference.trust.authorization import OAuthError
 from ..reference.trust.mutual_tls import REQUIRED, ClientCertificate, client_certificate
 

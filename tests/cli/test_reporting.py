@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 _WAIVER = """
 [[waiver]]

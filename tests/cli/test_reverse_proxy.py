@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.assembly import RunningResponder, start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.simulators.serving import Server
 
 # Scenarios that together are told, and go to, every kind of address the payer hands out.

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from flask import Response, request
 from payer_exchange.reference.settings import read_settings
-from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.assembly import RunningResponder, start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.steps.recorder import Recorder
 from payer_exchange.steps.run import TargetRun
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.assembly import RunningResponder, start_responder
 from payer_exchange.simulators.requesting_assembly import (
     RequesterOptions,
     RunningRequester,
@@ -15,6 +15,7 @@ from payer_exchange.simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ import pytest
 from payer_exchange.reference.consent import ConsentDecision
 from payer_exchange.reference.export.jobs import COMPLETE, RUNNING, Job
 from payer_exchange.reference.matches import NewMatch
-from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.assembly import RunningResponder, start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 from sqlalchemy import text
 
 pytest.importorskip("procrastinate", reason="The extra postgresql is not installed.")

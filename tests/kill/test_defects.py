@@ -20,8 +20,9 @@ from payer_exchange.cli.scenario_run import (
 )
 from payer_exchange.reports.results import Results
 from payer_exchange.reports.writing import read_results
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.defects import DEFECTS, Defect
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.steps.killing import cover, features_about, judge_apart, judge_kill
 
 HOW = os.environ.get("PAYER_EXCHANGE_KILL", "")

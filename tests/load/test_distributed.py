@@ -13,7 +13,8 @@ from payer_exchange.load.running import LoadRequest, run_load
 from payer_exchange.load.shapes import Shape, arrivals
 from payer_exchange.load.spreading import Spread
 from payer_exchange.reference.errors import SettingsError
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 
 @pytest.fixture

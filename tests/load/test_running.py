@@ -8,7 +8,8 @@ from payer_exchange.load.child import NothingMeasured
 from payer_exchange.load.running import LoadRequest, run_load, run_time
 from payer_exchange.load.scenario import LONGEST_RUN_S
 from payer_exchange.reference.errors import SettingsError
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 SHORT = ("--run-time", "5s")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from payer_exchange.simulators.assembly import ResponderOptions, RunningResponder, start_responder
+from payer_exchange.simulators.assembly import RunningResponder, start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 FEATURE = """\
 Feature: Our own payer

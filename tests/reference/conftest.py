@@ -12,8 +12,9 @@ from payer_exchange.reference.clock import MovableClock
 from payer_exchange.reference.fhir import json
 from payer_exchange.reference.requesting import RequestingPayer, RequestingSettings
 from payer_exchange.reference.store.database import open_data_dir
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.clients_assembly import CLIENT_ID, REQUESTING, RESPONDING
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 START = datetime(2027, 1, 15, 12, tzinfo=UTC)
 PATIENT_SYSTEM = "https://requesting-payer.example.org/member-id"

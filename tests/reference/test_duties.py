@@ -18,7 +18,7 @@ from payer_exchange.reference.duties import (
 )
 from payer_exchange.reference.opt_in import Education, OptIn, OptInEvent, OtherPayer
 from payer_exchange.reference.schedule import Clocks
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.requesting_assembly import (
     RequesterOptions,
     joiners,
@@ -26,6 +26,7 @@ from payer_exchange.simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 UTC_DAYS = Clocks("UTC")
 JANUARY = datetime(2027, 1, 4, 15, tzinfo=UTC)

@@ -13,7 +13,8 @@ from payer_exchange.reference.clock import MovableClock
 from payer_exchange.reference.errors import SettingsError
 from payer_exchange.reference.holdings import fill, read_paths
 from payer_exchange.reference.parties import PayerIdentity
-from payer_exchange.reference.responding import RespondingPayer, RespondingSettings
+from payer_exchange.reference.responding import RespondingPayer
+from payer_exchange.reference.responding_settings import RespondingSettings
 from payer_exchange.reference.store.database import open_data_dir
 
 OWN = PayerIdentity("s", "OLD", "Old", "payer")

@@ -7,7 +7,8 @@ import pytest
 from payer_exchange.reference.errors import BadRequest, SettingsError
 from payer_exchange.reference.limits import Limits, read_limits
 from payer_exchange.reference.trust.signing import ASSERTION_TYPE
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 # In the client's own name, and signed by nobody.
 ASSERTION = jwt.encode({"iss": "requesting-payer", "sub": "requesting-payer"}, "x" * 48, "HS384")

@@ -18,7 +18,8 @@ from payer_exchange.reference.export.release import ReleaseRequest
 from payer_exchange.reference.export.scope import CMS_TYPES, Tally
 from payer_exchange.reference.holdings import fill, read_paths
 from payer_exchange.reference.parties import PayerIdentity
-from payer_exchange.reference.responding import RespondingPayer, RespondingSettings
+from payer_exchange.reference.responding import RespondingPayer
+from payer_exchange.reference.responding_settings import RespondingSettings
 from payer_exchange.reference.store.database import open_data_dir
 
 FOLDER = Path(os.environ.get("PAYER_EXCHANGE_SYNTHEA") or "none")

@@ -12,8 +12,9 @@ from payer_exchange.reference.intake.reading import SHARED
 from payer_exchange.reference.requesting import batch_fetching, batch_making
 from payer_exchange.reference.requesting.request import read_invoke
 from payer_exchange.reference.store.repository import Selection
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.requesting_assembly import joiners, keep_joiners
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 MEMBERS = 60
 

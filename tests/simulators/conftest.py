@@ -22,8 +22,9 @@ from payer_exchange.reference.parties import PayerIdentity
 from payer_exchange.reference.registration.clients import Client
 from payer_exchange.reference.trust import keys
 from payer_exchange.reference.trust.signing import ASSERTION_TYPE, client_assertion
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.clients_assembly import REQUESTING, RESPONDING, SCOPES
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 FHIR = "application/fhir+json"

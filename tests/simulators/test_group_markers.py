@@ -11,7 +11,8 @@ from payer_exchange.reference.consent import ConsentDecision
 from payer_exchange.reference.exporting import Asked
 from payer_exchange.reference.fhir.pdex import MATCH
 from payer_exchange.reference.matches import NewMatch
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 MEMBERS, GROUPS, AT_ONCE = 60, 1000, 15
 # Every resource of a member carries the member's own id: in its id, or in what it refers to.

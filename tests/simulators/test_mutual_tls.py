@@ -22,8 +22,9 @@ from payer_exchange.reference.target import Target
 from payer_exchange.reference.tls import Tls
 from payer_exchange.reference.trust import pki
 from payer_exchange.reference.trust.pki import TestAuthority
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.clients_assembly import CLIENT_ID
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.simulators.tls_assembly import CLIENT_URI
 
 SCOPE = "system/*.rs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from payer_exchange.simulators.assembly import ResponderOptions, start_responder
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.requesting_assembly import (
     RequesterOptions,
     joiners,
@@ -11,6 +11,7 @@ from payer_exchange.simulators.requesting_assembly import (
     registration_of,
     start_requester,
 )
+from payer_exchange.simulators.responder_options import ResponderOptions
 
 
 @pytest.mark.parametrize("method", ["davinci-data-export", "export"])
