@@ -19,7 +19,7 @@ from rich.table import Table
 from ..load.child import NothingMeasured
 from ..load.figures import LoadResults
 from ..load.running import PAGE, LoadRequest, Progress, run_load, run_worker
-from ..load.scenario import FLAVOURS
+from ..load.scenario import FLAVOURS, read_scenario
 from ..load.spreading import Spread
 from ..reference.errors import PayerExchangeError
 from .load_exchange import SCENARIO, run_exchange
@@ -164,7 +164,7 @@ def load(
     try:
         with (
             terminated_as_interrupt(),
-            load_target(config, url, ("--members", str(members))) as target,
+            load_target(config, url, _payer(members, scenario)) as target,
             _progress() as progress,
         ):
             request = LoadRequest(
@@ -184,6 +184,12 @@ def load(
     except PayerExchangeError as error:
         raise click.UsageError(str(error)) from error
     _tell(results, report_dir)
+
+
+def _payer(members: int, scenario: str) -> tuple[str, ...]:
+    """The options of the simulated payer, with the faults that a scenario has it meet."""
+    faults = read_scenario(scenario).faults
+    return ("--members", str(members), *(word for f in faults for word in ("--fault", f)))
 
 
 def _exchanged(

@@ -121,6 +121,9 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(path_type=Path),
     help="A TOML file of how much it bears of a client before it has to wait.",
 )
+@click.option("--fault", "faults", multiple=True, metavar="NAME=HOW MUCH",
+              help="What goes wrong by chance: reset=5%, cut=5%, busy=2%, delay=200ms, "
+              "token-life=30s.")  # fmt: skip
 @click.option("--envelope", is_flag=True, help="A bulk match answers with Parameters as well.")
 @click.option(
     "--workers-only",
@@ -141,12 +144,12 @@ def responding_payer(
     data_scope: Path | None, strategy: str, database: str, server: str, limits: Path | None,
     pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
     udap: bool, tls: str | None, tls_certificate: str, tls_key: str, client_ca: str,
-    client_certificates: str | None,
+    client_certificates: str | None, faults: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
     options = ResponderOptions(
         host=host, port=port, public_url=public_url, data_dir=data_dir, members=members,
-        seed=seed, load=paths, defects=defects, scope=data_scope, limits=limits,
+        seed=seed, load=paths, defects=defects, faults=faults, scope=data_scope, limits=limits,
         strategy=strategy, database=database, pdex_version=pdex_version,
         single_member=offers != "bulk", bulk=offers != "single",
         parameters_envelope=envelope, udap=udap, tls=tls or "",

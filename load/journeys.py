@@ -93,9 +93,11 @@ class Requester:
     400 MB/s on one core, which is far from being what a run of a few users waits for.
     """
 
-    def __init__(self, settings: Settings, truth: TruthTable, environment: Any) -> None:
+    def __init__(
+        self, settings: Settings, truth: TruthTable, environment: Any, tries: int = 1
+    ) -> None:
         self.meter = LocustMeter(environment)
-        self.target = open_target(settings, self.meter, self._sleep)
+        self.target = open_target(settings, self.meter, self._sleep, tries)
         self.meter.token_url = settings.target.auth.token_url
         self._may_go = Permission(settings.target)
         self.journey = Journey(self.target, settings.target, truth, self.meter, whole)
@@ -148,7 +150,7 @@ class RequestingPayer(User):
         self._settings = settings_for(own.config, own.url)
         self._truth = truth_for(self._settings, own.flavour)
         self._scenario = flavoured(read_scenario(own.scenario), own.flavour)
-        self._first = Requester(self._settings, self._truth, environment)
+        self._first = self._requester()
         self._index = environment.runner.worker_index
         self._processes: int = environment.parsed_options.payer_processes
         # Users share one plan, so that they do not all ask for the same member at once.
@@ -173,6 +175,9 @@ class RequestingPayer(User):
             self._timeline.own.done = True
             raise StopUser
         self._go(self._first)
+
+    def _requester(self) -> Requester:
+        return Requester(self._settings, self._truth, self.environment, self._scenario.tries)
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()
@@ -205,7 +210,7 @@ class RequestingPayer(User):
         return itertools.islice(every, self._index, None, self._processes)
 
     def _arrive(self, idle: list[Requester], intended: float) -> None:
-        found = idle.pop() if idle else Requester(self._settings, self._truth, self.environment)
+        found = idle.pop() if idle else self._requester()
         try:
             self._go(found)
             found.meter.measure("from-intended", (perf_counter() - intended) * 1000)

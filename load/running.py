@@ -109,7 +109,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     truth_for(settings, request.flavour)
     caps = Permission(settings.target).caps()
     caps.check(scenario, run_s)
-    _reach(settings, request.flavour)
+    _reach(settings, request.flavour, scenario.tries)
     request.report_dir.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
     figures = _child(request, scenario, run_s, caps, progress)
@@ -226,9 +226,9 @@ def _refuse_options(options: Sequence[str]) -> None:
             )
 
 
-def _reach(settings: Settings, flavour: str) -> None:
+def _reach(settings: Settings, flavour: str, tries: int) -> None:
     """Make sure, before any load, that the target answers and gives this client a token."""
-    target, auth = open_target(settings), settings.target.auth
+    target, auth = open_target(settings, tries=tries), settings.target.auth
     try:
         Permission(settings.target).check(target.token_url())
         target.token(auth.match_scope if flavour == "pdex" else auth.data_scope)

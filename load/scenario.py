@@ -70,6 +70,10 @@ class Scenario:
     bulk_members: int = 10
     impatient: float = 0.0
     """The share of journeys whose client polls without waiting as it is told."""
+    tries: int = 1
+    """How often a client asks in all, where its connection is closed or the answer is 503."""
+    faults: tuple[str, ...] = ()
+    """What goes wrong at the simulated payer that is started for the run."""
 
 
 def read_scenario(name: str) -> Scenario:
@@ -123,7 +127,15 @@ def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
         thresholds_of(section(content.get("thresholds", {}), f"{name}: [thresholds]"), name),
         int(number(content.get("bulk_members", 10), f"{name}: bulk_members")),
         min(1.0, number(content.get("impatient", 0.0), f"{name}: impatient")),
+        max(1, int(number(content.get("tries", 1), f"{name}: tries"))),
+        _texts(content.get("faults", []), f"{name}: faults"),
     )
+
+
+def _texts(found: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise SettingsError(f"{where} must be a list of texts.")
+    return tuple(found)
 
 
 def _arrivals(content: Mapping[str, Any], name: str) -> Arrivals:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from ..reference.credentials import credentials
 from ..reference.egress import EgressRules
-from ..reference.http import Exchange, HttpClient
+from ..reference.http import Exchange
 from ..reference.settings import Settings
 from ..reference.target import Target
+from .asking_again import PatientClient
 from .permission import Permission
 
 
@@ -17,17 +18,20 @@ def open_target(
     settings: Settings,
     observer: Callable[[Exchange], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    tries: int = 1,
 ) -> Target:
-    """The target as a client with connections of its own.
+    """The target as a client with connections of its own, that asks so often for one answer.
 
     Raises SettingsError where no load may go.
     """
     Permission(settings.target).check(settings.target.fhir_base)
-    http = HttpClient(
+    http = PatientClient(
         EgressRules(typed=settings.target.fhir_base),
         timeout_s=settings.target.timeout_s,
         observer=observer,
         tls=settings.target.tls.files(settings),
+        tries=tries,
+        sleep=sleep,
     )
     return Target(
         settings.target.fhir_base,

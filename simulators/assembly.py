@@ -41,6 +41,7 @@ from .clients_assembly import (
 )
 from .defects import apply
 from .exporting import INTERNAL_ROOT
+from .faults import read_faults, token_life, with_faults
 from .responder_options import ResponderOptions
 from .responding import INTERNAL_TOKEN, RespondingSimulator
 from .serving import Server
@@ -185,8 +186,10 @@ def start_responder(
 ) -> RunningResponder:
     """A simulated responding payer, filled, registered and answering.
 
-    Raises SettingsError for a taken port, an unknown defect or a path that cannot be loaded.
+    Raises SettingsError for a taken port, an unknown defect or fault, or a path that cannot be
+    loaded.
     """
+    faults = read_faults(options.faults)
     folder = None if options.data_dir else tempfile.TemporaryDirectory(prefix="payer-exchange-")
     data_dir = options.data_dir or Path(folder.name if folder else ".")
     with ExitStack() as undo:
@@ -203,7 +206,7 @@ def start_responder(
     if kit and kit.authority:
         publish_bundle(found.simulator, kit.authority)
     server.change(found.simulator.listening)
-    server.start(found.simulator.app)
+    server.start(with_faults(found.simulator.app, faults, options.seed))
     return RunningResponder(
         payer=found.payer,
         simulator=found.simulator,
@@ -293,7 +296,7 @@ def _payer(
         scope=_scope(options),
         limits=read_limits(options.limits) if options.limits else Limits(),
         strategy=options.strategy,
-        token_lifetime_s=options.token_lifetime_s,
+        token_lifetime_s=token_life(read_faults(options.faults), options.token_lifetime_s),
         pdex_version=options.pdex_version,
         single_member=options.single_member,
         # PDex knows no bulk exchange before 2.1.0.

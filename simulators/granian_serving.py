@@ -48,6 +48,8 @@ def serve(
         raise SettingsError(
             "Client certificates need --server cheroot: granian tells none of them."
         )
+    if options.faults:
+        raise SettingsError("Faults need --server cheroot: granian closes no connection half-way.")
     options = replace(options, client_certificates="off")
     kit = options.kit(data_dir, SystemClock())
     scheme = "https" if kit else "http"

@@ -25,6 +25,8 @@ class ResponderOptions:
     database: str = ""
     load: tuple[Path, ...] = ()
     defects: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    """What goes wrong by chance, each as NAME=HOW MUCH."""
     scope: Path | None = None
     limits: Path | None = None
     """A TOML file of how much the payer bears of a client."""
