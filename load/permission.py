@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ..reference.egress import normal_origin, origins_of
+from ..reference.egress import is_loopback_host, normal_origin, origins_of
 from ..reference.errors import SettingsError
 from ..reference.http import origin_of
 from ..reference.settings import TargetSettings
@@ -82,8 +81,4 @@ class Permission:
 
 def is_loopback(url: str) -> bool:
     """Whether a URL names this machine, told by its text alone: names are not looked up."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_loopback_host(urlsplit(url).hostname or "")
