@@ -14,7 +14,8 @@ from ..reference.settings import AuthSettings
 from .members import ExpectedMember, TruthTable
 
 if TYPE_CHECKING:
-    from .journey import Delivery, Journey
+    from .downloading import Delivery
+    from .journey import Journey
 
 
 class BulkJourney:

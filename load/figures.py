@@ -11,6 +11,8 @@ from .footprint import Footprint, footprint
 SCHEMA = "payer-exchange/load/1"
 # The one measure that a whole export makes.
 JOB, DOWNLOAD = "job", "download"
+# All downloads of a job, in all its streams; and each as it came over the wire.
+DOWNLOADS, WIRE = "downloads", "wire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,21 @@ class Figures:
         found = self.measure(DOWNLOAD)
         return _rate(found.octets / 1e6, found.seconds) if found else None
 
+    @property
+    def download_megabytes_per_s(self) -> float | None:
+        """Delivered MB of whole jobs over the seconds of all their downloads, in all streams.
+
+        None without a download.
+        """
+        found = self.measure(DOWNLOADS)
+        return _rate(found.octets / 1e6, found.seconds) if found else None
+
+    @property
+    def wire_megabytes(self) -> float | None:
+        """MB of files as they were sent, what was sent twice included; None without a download."""
+        found = self.measure(WIRE)
+        return found.octets / 1e6 if found else None
+
     def as_json(self) -> dict[str, Any]:
         """The figures as load-results.json holds them."""
         count, failed = self.journeys
@@ -142,6 +159,8 @@ class Figures:
             "resources_per_s": _rounded(self.resources_per_s),
             "end_to_end_resources_per_s": _rounded(self.end_to_end_resources_per_s),
             "megabytes_per_s": _rounded(self.megabytes_per_s),
+            "download_megabytes_per_s": _rounded(self.download_megabytes_per_s),
+            "wire_megabytes": _rounded(self.wire_megabytes),
             "measures": [asdict(m) | {"error_ratio": round(m.error_ratio, 6)} for m in self.timed],
             "checks": [
                 {"name": m.name, "count": m.count, "failures": m.failures} for m in self.checks

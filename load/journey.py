@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date
 from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from ..reference.errors import ExportFailed, ManyMatches, NoMatch, PayerExchangeError
-from ..reference.fhir import json
-from ..reference.fhir.ndjson import lines_of
 from ..reference.http import Exchange
 from ..reference.settings import TargetSettings
 from ..reference.target import AccessToken, ExportResult, Target, identifier_query
 from .bulk import BulkJourney
+from .downloading import Delivery, Downloader, Downloads, key_of, since
 from .members import ExpectedMember, TruthTable
 from .permission import Permission
 
@@ -42,25 +40,6 @@ class Meter(Protocol):
         """Keep the verdict of a check; an empty problem is a pass."""
 
 
-@dataclass(slots=True)
-class Delivery:
-    """What has arrived so far, counted; the keys only when they are to be compared."""
-
-    sampled: bool
-    octets: int = 0
-    resources: int = 0
-    keys: set[str] = field(default_factory=set)
-    kept: list[bytes] | None = None
-
-    def take(self, line: bytes) -> None:
-        """Count one line, and keep its key in a sampled delivery."""
-        self.resources += 1
-        if self.kept is not None:
-            self.kept.append(line)
-        if self.sampled:
-            self.keys.add(_key(json.read(line)))
-
-
 class Journey:
     """The journeys of one requesting payer at one target."""
 
@@ -71,11 +50,18 @@ class Journey:
         truth: TruthTable,
         meter: Meter,
         uninterrupted: Callable[[Callable[[], str]], str] = lambda work: work(),
+        downloads: Downloads | None = None,
     ) -> None:
-        """`uninterrupted` does a kick-off to its end, so that its job can always be deleted."""
+        """`uninterrupted` does a kick-off to its end, so that its job can always be deleted.
+
+        `downloads` is how the files of exports are downloaded: whole, once, one after the other
+        unless it says more.
+        """
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
         self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
         self._group = asked.group
+        self._results = Downloader(target, meter, self._may_go)
+        self._exports = Downloader(target, meter, self._may_go, downloads)
         self.impatient = False
         """Whether this client polls without waiting as it is told: it must be refused."""
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
@@ -127,7 +113,7 @@ class Journey:
         found = Delivery(sampled)
         for entry in self._entries(f"Patient/{ident}/$everything", ident, "everything"):
             found.resources += 1
-            found.keys.add(_key(entry.get("resource")))
+            found.keys.add(key_of(entry.get("resource")))
         if sampled:
             self.meter.check("everything-is-the-truth", members[0].problem_with(found.keys))
         return found
@@ -180,7 +166,13 @@ class Journey:
             result = self._awaited(location, token)
             self.meter.measure("time-to-manifest", since(begun))
             self.meter.measure("polls", result.polls)
-            delivery = self._download(result.manifest, token, sampled=sampled, kept=kept)
+            access = token() if result.manifest.get("requiresAccessToken") is not False else None
+            # What a match comes to is read, and no load: once and whole.
+            files = self._exports if kept is None else self._results
+            delivery = files.all(result.manifest, access, sampled=sampled, kept=kept)
+            errors = len(result.manifest.get("error", []))
+            problem = f"{errors} error files." * bool(errors)
+            self.meter.check("export-has-no-error-files", problem)
         finally:
             for job in jobs:
                 self._delete(job, token)
@@ -269,49 +261,6 @@ class Journey:
             self.meter.check("early-polls-are-refused", missing * (429 not in statuses))
         return found
 
-    def _download(
-        self,
-        manifest: Mapping[str, Any],
-        token: Callable[[], AccessToken],
-        *,
-        sampled: bool,
-        kept: list[bytes] | None,
-    ) -> Delivery:
-        delivery = Delivery(sampled, kept=kept)
-        access = token() if manifest.get("requiresAccessToken") is not False else None
-        with self.meter.step("file", 200):
-            for entry in manifest.get("output", []):
-                self._file(entry, access, delivery)
-        problem = f"{len(manifest.get('error', []))} error files." if manifest.get("error") else ""
-        self.meter.check("export-has-no-error-files", problem)
-        return delivery
-
-    def _file(
-        self, entry: Mapping[str, Any], token: AccessToken | None, delivery: Delivery
-    ) -> None:
-        url = self.target.absolute(str(entry["url"]))
-        self._may_go.check(url)
-        lines, octets, started = delivery.resources, delivery.octets, perf_counter()
-        chunks = self.target.download(url, token)[1]
-        for line in lines_of(self._watched(chunks, started, delivery)):
-            delivery.take(line)
-        lines, octets = delivery.resources - lines, delivery.octets - octets
-        self.meter.measure("download", since(started), octets=octets, resources=lines)
-        wrong = "" if entry.get("count", lines) == lines else "A file is not as long as announced."
-        self.meter.check("file-has-the-announced-count", wrong)
-
-    def _watched(
-        self, chunks: Iterator[bytes], started: float, delivery: Delivery
-    ) -> Iterator[bytes]:
-        """The chunks, counted; the moment of the first one is measured."""
-        first = True
-        for chunk in chunks:
-            if first:
-                self.meter.measure("time-to-first-byte", since(started))
-            first = False
-            delivery.octets += len(chunk)
-            yield chunk
-
     def _delete(self, status_url: str, token: Callable[[], AccessToken]) -> None:
         access = token()
         # Of a job that failed there may be nothing left to delete.
@@ -328,14 +277,3 @@ class Journey:
                 yield from page.get("entry", [])
                 links = page.get("link", [])
                 url = next((str(x.get("url")) for x in links if x.get("relation") == "next"), "")
-
-
-def _key(resource: Any) -> str:
-    if not isinstance(resource, Mapping):
-        return ""
-    return f"{resource.get('resourceType')}/{resource.get('id')}"
-
-
-def since(started: float) -> float:
-    """Milliseconds since a moment of `perf_counter`."""
-    return (perf_counter() - started) * 1000

@@ -94,13 +94,17 @@ class Requester:
     """
 
     def __init__(
-        self, settings: Settings, truth: TruthTable, environment: Any, tries: int = 1
+        self, settings: Settings, truth: TruthTable, environment: Any, scenario: Scenario
     ) -> None:
-        self.meter = LocustMeter(environment)
-        self.target = open_target(settings, self.meter, self._sleep, tries)
+        self.meter, downloads = LocustMeter(environment), scenario.downloads
+        # A connection for each stream, so that none is made anew for each file.
+        most = max(10, downloads.streams)
+        self.target = open_target(
+            settings, self.meter, self._sleep, scenario.tries, connections=most
+        )
         self.meter.token_url = settings.target.auth.token_url
         self._may_go = Permission(settings.target)
-        self.journey = Journey(self.target, settings.target, truth, self.meter, whole)
+        self.journey = Journey(self.target, settings.target, truth, self.meter, whole, downloads)
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, _IMPATIENT_S) if self.journey.impatient else seconds)
@@ -177,7 +181,7 @@ class RequestingPayer(User):
         self._go(self._first)
 
     def _requester(self) -> Requester:
-        return Requester(self._settings, self._truth, self.environment, self._scenario.tries)
+        return Requester(self._settings, self._truth, self.environment, self._scenario)
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()

@@ -21,6 +21,7 @@ from ..reference.settings import Settings
 
 # The truth table tells what leaves under a regular consent; under any other it would be another.
 _POLICY = "regular"
+_HREX = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,21 @@ def read_truth(settings: Settings) -> TruthTable:
 
 
 def truth_of(content: Mapping[str, Any], settings: Settings) -> TruthTable:
-    """The truth table in the content of members.json."""
+    """The truth table in the content of members.json.
+
+    Beside the match requests that it tells, each member who is `plain` is asked for by name, birth
+    date and card.
+    """
     rows = {row["key"]: row for row in content["members"]}
     members = tuple(
         _expected(request, rows[request["member"]])
         for request in content["requests"]
         if _is_plain(request) and request["member"] in rows
     )
+    asked = {request.get("member") for request in content["requests"]}
+    crowd = (r for key, r in rows.items() if r.get("plain") and key not in asked)
+    payer = content["responding_payer"]
+    members += tuple(_expected(request_for(row, payer), row) for row in crowd)
     if not members:
         raise SettingsError('The truth table has no match request with expect "match".')
     own = settings.identity.identity()
@@ -111,6 +120,30 @@ def truth_of(content: Mapping[str, Any], settings: Settings) -> TruthTable:
         _identity(content["responding_payer"]),
         members,
     )
+
+
+def request_for(row: Mapping[str, Any], payer: Mapping[str, Any]) -> dict[str, Any]:
+    """Patient and Coverage by which a member of the truth table is asked for at that payer."""
+    local = f"submitted-{row['key']}"
+    patient, card = row["patient"], row["coverages"][0]
+    shown = ("resourceType", "identifier", "relationship", "class")
+    return {
+        "patient": {
+            "resourceType": "Patient",
+            "id": local,
+            "meta": {"profile": [f"{_HREX}/hrex-patient-demographics"]},
+            "name": [name for name in patient["name"] if name.get("use") != "old"][:1],
+            **{key: patient[key] for key in ("gender", "birthDate") if key in patient},
+        },
+        "coverage_to_match": {
+            "id": f"{local}-card",
+            "meta": {"profile": [f"{_HREX}/hrex-coverage"]},
+            "status": "active",
+            "beneficiary": {"reference": f"Patient/{local}"},
+            "payor": [{"identifier": payer["identifier"], "display": payer.get("name", "")}],
+            **{key: card[key] for key in shown if key in card},
+        },
+    }
 
 
 def _is_plain(request: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..reference.errors import SettingsError
 from ..reference.toml_files import read_toml
+from .downloading import Downloads
 from .shapes import SHAPES, SPACINGS, Shape
 from .thresholds import Thresholds, known_keys, number, section, thresholds_of
 
@@ -30,6 +31,8 @@ _EXPORTS = ("export", "bulk-export", "group-export", "data-export")
 # What is measured of a Bulk Data server, and what only a payer that speaks PDex has.
 _OF_PDEX = ("match", "search", "everything", "bulk-match")
 LONGEST_RUN_S, HIGHEST_RATE, MOST_IN_FLIGHT = 600, 2000.0, 500
+# Streams of a journey, and how often it downloads a file.
+MOST_DOWNLOADS = (64, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Scenario:
     """How often a client asks in all, where its connection is closed or the answer is 503."""
     faults: tuple[str, ...] = ()
     """What goes wrong at the simulated payer that is started for the run."""
+    downloads: Downloads = field(default_factory=Downloads)
 
 
 def read_scenario(name: str) -> Scenario:
@@ -129,6 +133,7 @@ def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
         min(1.0, number(content.get("impatient", 0.0), f"{name}: impatient")),
         max(1, int(number(content.get("tries", 1), f"{name}: tries"))),
         _texts(content.get("faults", []), f"{name}: faults"),
+        downloads=_downloads(section(content.get("downloads", {}), f"{name}: [downloads]"), name),
     )
 
 
@@ -136,6 +141,25 @@ def _texts(found: Any, where: str) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         raise SettingsError(f"{where} must be a list of texts.")
     return tuple(found)
+
+
+def _downloads(content: Mapping[str, Any], name: str) -> Downloads:
+    where = f"{name}: section [downloads]"
+    known_keys(content, [f.name for f in fields(Downloads)], where)
+    packed = content.get("gzip", True)
+    if not isinstance(packed, bool):
+        raise SettingsError(f"{where} gzip must be true or false.")
+    counts = [int(number(content.get(key, 1), f"{where} {key}")) for key in ("streams", "repeat")]
+    resumed = number(content.get("resume", 0.0), f"{where} resume")
+    for key, value, most in zip(("streams", "repeat"), counts, MOST_DOWNLOADS, strict=True):
+        if not 1 <= value <= most:
+            raise SettingsError(f"{where} {key} must be from 1 to {most}.")
+    if resumed > 1 or (resumed and counts[1] == 1):
+        raise SettingsError(
+            f"{where} resume is a share, of the downloads that repeat an earlier one: it must be 1 "
+            "at most, and repeat 2 at least."
+        )
+    return Downloads(counts[0], packed, counts[1], resumed)
 
 
 def _arrivals(content: Mapping[str, Any], name: str) -> Arrivals:

@@ -29,6 +29,8 @@ def _lines(results: LoadResults) -> Iterator[str]:
     rates = (
         figures.resources_per_s,
         figures.megabytes_per_s,
+        figures.download_megabytes_per_s,
+        figures.wire_megabytes,
         figures.end_to_end_resources_per_s,
     )
     count, failed = figures.journeys
@@ -59,7 +61,13 @@ def _lines(results: LoadResults) -> Iterator[str]:
     )
     yield from _table(
         "Rates of one user",
-        ("resources/s while downloading", "MB/s while downloading", "resources/s of whole jobs"),
+        (
+            "resources/s while downloading",
+            "MB/s of one stream",
+            "MB/s of all its streams",
+            "MB over the wire, all users",
+            "resources/s of whole jobs",
+        ),
         [tuple(_number(rate) for rate in rates)],
     )
     yield from _table(

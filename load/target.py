@@ -19,8 +19,10 @@ def open_target(
     observer: Callable[[Exchange], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     tries: int = 1,
+    *,
+    connections: int = 10,
 ) -> Target:
-    """The target as a client with connections of its own, that asks so often for one answer.
+    """The target as a client with up to so many connections, that asks so often for one answer.
 
     Raises SettingsError where no load may go.
     """
@@ -32,6 +34,7 @@ def open_target(
         tls=settings.target.tls.files(settings),
         tries=tries,
         sleep=sleep,
+        connections=connections,
     )
     return Target(
         settings.target.fhir_base,

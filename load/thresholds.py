@@ -29,6 +29,9 @@ MEASURES = (
     "polls",
     "time-to-first-byte",
     "download",
+    "downloads",
+    "resumed",
+    "begun-anew",
     "job",
     "token-job",
     "match-job",
@@ -47,7 +50,11 @@ _OF_PAYER = {
     "max_memory_growth_mb_per_10min": "growth_mb_per_10min",
     "max_more_open_files": "more_open_files",
 }
-_AT_LEAST = ("min_resources_per_s", "min_end_to_end_resources_per_s")
+_AT_LEAST = (
+    "min_resources_per_s",
+    "min_end_to_end_resources_per_s",
+    "min_download_megabytes_per_s",
+)
 _OF_ALL = ("error_ratio", *_AT_LEAST, *_OF_PAYER, "measures")
 _OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "error_ratio")
 
@@ -59,6 +66,7 @@ class Thresholds:
     error_ratio: float = 0.0
     min_resources_per_s: float | None = None
     min_end_to_end_resources_per_s: float | None = None
+    min_download_megabytes_per_s: float | None = None
     payer: Mapping[str, float] = field(default_factory=dict)
     """Limits of the payer's own process, which are judged where it was sampled."""
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -99,6 +107,7 @@ def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
         number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
         least[0],
         least[1],
+        least[2],
         {k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
         limits,
     )

@@ -178,8 +178,10 @@ class Timeline:
         self.own.resources[name] += resources
         row["failures"] += exception is not None
         row["requests"] += request_type == REQUEST
-        # A file's octets are told of its download: its request is streamed and has no body.
-        self.own.octets += response_length if request_type == REQUEST or name == "download" else 0
+        # A file's octets are told of its download: its request is streamed and has no body. What
+        # had come before a file was begun anew counts too.
+        brings = request_type == REQUEST or name in ("download", "begun-anew")
+        self.own.octets += response_length if brings else 0
         if name == "download":
             row["octets"] += response_length
         if is_whole(name):

@@ -54,6 +54,8 @@ class Exchange:
     body: bytes = field(default=b"", repr=False)
     elapsed_s: float = 0.0
     note: str = ""
+    wire_octets: int = 0
+    """Of a streamed body that was read: its bytes as they were sent, before any decoding."""
 
     def header(self, name: str) -> str:
         """A response header, whatever its case; empty when absent."""
@@ -77,7 +79,8 @@ class HttpClient:
     `rules` say where requests may go: https to public addresses unless told otherwise. `tls` names
     the authorities that are trusted and this client's own certificate. `pace` holds requests back
     that would come too fast. `timeout_s` bounds the wait
-    for a connection and for each next byte, not the whole transfer.
+    for a connection and for each next byte, not the whole transfer. So many `connections` to one
+    origin are kept open at most.
     """
 
     def __init__(
@@ -89,11 +92,12 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
         pace: Pace | None = None,
+        connections: int = 10,
     ) -> None:
         self._rules = rules or EgressRules()
         self._session = requests.Session()
         self._session.trust_env = False
-        adapter = _CheckedAdapter(self._rules, client_context(tls or Tls()))
+        adapter = _CheckedAdapter(self._rules, client_context(tls or Tls()), connections)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         self._session.headers.clear()
@@ -181,6 +185,7 @@ class HttpClient:
         except requests.RequestException as error:
             raise self._failed(error, exchange) from error
         finally:
+            exchange.wire_octets = response.raw.tell()
             response.close()
             self._close(exchange)
 
@@ -244,10 +249,10 @@ class _CheckedAdapter(HTTPAdapter):
     connection that is kept open stays with its address: nothing of this is done twice.
     """
 
-    def __init__(self, rules: EgressRules, context: ssl.SSLContext) -> None:
+    def __init__(self, rules: EgressRules, context: ssl.SSLContext, connections: int) -> None:
         self._rules = rules
         self._context = context
-        super().__init__()
+        super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)

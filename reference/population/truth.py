@@ -95,6 +95,7 @@ class MemberTruth:
             "patient": self.patient,
             "coverages": self.coverages,
             "purpose": NAMED[person.index].purpose if named else "One of many.",
+            "plain": not named,
             "record": self._record(),
         }
 

@@ -44,12 +44,12 @@ def test_two_workers_make_together_exactly_the_planned_starts(payer, tmp_path):
     )
     results = run_load(
         LoadRequest(own, config_of(payer, tmp_path), report_dir=tmp_path,
-                    options=("--run-time", "5s"), spread=Spread(2))
+                    options=("--run-time", "3s"), spread=Spread(2))
     )  # fmt: skip
     told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
     planned = told["starts"]["planned"]
     assert (results.exit_status, results.figures.errors) == (0, ())
-    assert planned == len(list(arrivals(Shape("hold", 8, 8, 5), "fixed", seed=1)))
+    assert planned == len(list(arrivals(Shape("hold", 8, 8, 3), "fixed", seed=1)))
     assert told["starts"]["dropped"] == 0
     # Discovered once by each of two processes; all that both did is added up.
     assert results.figures.measure("discovery").count == 2
@@ -65,7 +65,7 @@ def test_a_master_waits_for_workers_that_others_start_and_gathers(payer, tmp_pat
     own = scenario(
         tmp_path,
         "[journeys]\nmatch = 1\n[arrivals]\nmodel = 'open'\nspacing = 'fixed'\nrate_per_s = 4\n"
-        "duration_s = 4\n",
+        "duration_s = 2\n",
     )
     with socket.socket() as passing:
         passing.bind(("127.0.0.1", 0))
@@ -86,7 +86,7 @@ def test_a_master_waits_for_workers_that_others_start_and_gathers(payer, tmp_pat
     said = [worker.communicate(timeout=60)[0] for worker in workers]
     told = json.loads((tmp_path / "load-results.json").read_text(encoding="utf-8"))
     assert (master.returncode, [w.returncode for w in workers]) == (0, [0, 0]), (master, said)
-    planned = len(list(arrivals(Shape("hold", 4, 4, 4), "fixed", seed=1)))
+    planned = len(list(arrivals(Shape("hold", 4, 4, 2), "fixed", seed=1)))
     assert told["starts"] == {"planned": planned, "late": told["starts"]["late"], "dropped": 0}
     assert told["journeys"] == {"count": planned, "failed": 0}
     assert {m["name"]: m["count"] for m in told["measures"]}["discovery"] == 2

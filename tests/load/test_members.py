@@ -6,6 +6,8 @@ from payer_exchange.load.members import ExpectedMember, read_truth, truth_of
 from payer_exchange.load.permission import Caps, Permission, is_loopback
 from payer_exchange.load.scenario import scenario_of
 from payer_exchange.reference.errors import SettingsError
+from payer_exchange.reference.population.named import SPECIAL
+from payer_exchange.reference.population.population import Population
 from payer_exchange.reference.settings import (
     LoadSettings,
     MembersSettings,
@@ -44,6 +46,22 @@ def test_only_plain_matches_are_asked_for():
     )
     assert [m.patient_id for m in truth.members] == ["m1"]
     assert truth.members[0].delivered == {"Patient/m1", "Coverage/c1"}
+
+
+def test_members_whom_no_request_is_about_are_asked_for_by_their_cards():
+    responder = {"identifier": {"system": "s", "value": "R"}, "name": "Responding"}
+    told = Population(members=SPECIAL + 3).truth(responder, {**PARTY})
+    named = truth_of({**told, "members": told["members"][:SPECIAL]}, Settings())
+    truth = truth_of(told, Settings())
+    rows = told["members"][SPECIAL:]
+    crowd = truth.members[len(named.members) :]
+    assert [m.patient_id for m in crowd] == [row["patient_id"] for row in rows]
+    for member, row in zip(crowd, rows, strict=True):
+        assert member.patient["name"] == row["patient"]["name"][:1]
+        assert member.patient["birthDate"] == row["patient"]["birthDate"]
+        assert member.coverage_to_match["identifier"] == row["coverages"][0]["identifier"]
+        assert member.coverage_to_match["payor"][0]["identifier"] == responder["identifier"]
+        assert f"Patient/{row['patient_id']}" in member.delivered
 
 
 def test_a_delivery_is_compared_with_the_truth():

@@ -11,7 +11,7 @@ from payer_exchange.reference.errors import SettingsError
 from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.responder_options import ResponderOptions
 
-SHORT = ("--run-time", "5s")
+SHORT = ("--run-time", "3s")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_payer_with_a_defect_is_not_passed_for_being_fast(tmp_path, defect, wh
     try:
         file = tmp_path / "payer-exchange.toml"
         payer.write_config(file)
-        options = ("--run-time", "4s")
+        options = ("--run-time", "3s")
         results = run_load(LoadRequest("LT1", file, report_dir=tmp_path, options=options))
     finally:
         payer.close()
@@ -156,7 +156,7 @@ def test_every_journey_of_the_smoke_run_is_compared_with_the_truth(config, tmp_p
         "bulk_members = 3\n[journeys]\nbulk-export = 1\ngroup-export = 1\nsearch = 1\ntoken = 1\n",
         encoding="utf-8",
     )
-    options = ("--run-time", "5s")
+    options = ("--run-time", "4s")
     results = run_load(LoadRequest(str(own), config, report_dir=tmp_path, options=options))
     checks = {m.name: m for m in results.figures.checks}
     assert (results.exit_status, results.figures.errors) == (0, ())
@@ -173,7 +173,7 @@ def test_starts_of_the_open_model_come_as_planned(config, tmp_path):
     results = run_load(LoadRequest(str(own), config, report_dir=tmp_path, options=SHORT))
     told = results_of(tmp_path)
     assert results.exit_status == 0
-    assert told["starts"]["planned"] == 50
+    assert told["starts"]["planned"] == 30
     assert told["starts"]["dropped"] == 0
     assert results.figures.measure("from-intended").count == told["starts"]["planned"]
     assert sum(row["journeys"] for row in told["timeline"]) == told["starts"]["planned"]

@@ -1,0 +1,294 @@
+"""The files of an export: in several streams, compressed or not, broken off and resumed, compared.
+
+A file that is resumed is asked for without compression: a range counts the bytes of what is sent,
+and a server may pack the same file in another way the next time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Event
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ..reference.errors import ExportFailed
+from ..reference.fhir import json
+from ..reference.fhir.ndjson import lines_of
+from ..reference.http import Exchange
+from ..reference.target import AccessToken, Target
+
+if TYPE_CHECKING:
+    from .journey import Meter
+    from .permission import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """How the files of an export are downloaded."""
+
+    streams: int = 1
+    """Files at once in each journey."""
+    gzip: bool = True
+    """Whether the server may compress what it sends."""
+    repeat: int = 1
+    """How often each file of a manifest is downloaded."""
+    resume: float = 0.0
+    """The share of the repeated downloads that are broken off half-way and resumed."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What has arrived so far, counted; the keys only when they are to be compared."""
+
+    sampled: bool
+    octets: int = 0
+    resources: int = 0
+    keys: set[str] = field(default_factory=set)
+    kept: list[bytes] | None = None
+
+    def take(self, line: bytes) -> None:
+        """Count one line, and keep its key in a sampled delivery."""
+        self.resources += 1
+        if self.kept is not None:
+            self.kept.append(line)
+        if self.sampled:
+            self.keys.add(key_of(json.read(line)))
+
+    def add(self, other: Delivery) -> None:
+        """Count another delivery with this one."""
+        self.octets += other.octets
+        self.resources += other.resources
+        self.keys |= other.keys
+        if self.kept is not None:
+            self.kept += other.kept or ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One download that is to be made."""
+
+    entry: Mapping[str, Any]
+    token: AccessToken | None
+    sampled: bool
+    broken_off: bool
+
+
+class _BegunAnewError(Exception):
+    """The rest of a file was asked for, and the server sends all of it."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self.chunks = chunks
+
+
+class _File:
+    """One file on its way: its lines are counted, its bytes hashed where that is asked for."""
+
+    def __init__(
+        self, *, sampled: bool, keeps: bool, hashed: bool, first_byte: Callable[[], None]
+    ) -> None:
+        self.delivery = Delivery(sampled, kept=[] if keeps else None)
+        self.digest = sha256() if hashed else None
+        self._first_byte = first_byte
+
+    def read(self, chunks: Iterable[bytes]) -> None:
+        """Take the chunks to their end."""
+        for line in lines_of(self._seen(chunks)):
+            self.delivery.take(line)
+
+    def _seen(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if not self.delivery.octets:
+                self._first_byte()
+            self.delivery.octets += len(chunk)
+            if self.digest:
+                self.digest.update(chunk)
+            yield chunk
+
+
+class _Stream:
+    """The requests of one download, and what they brought over the wire."""
+
+    def __init__(self, target: Target, url: str, part: _Part, encoding: str) -> None:
+        self._target, self._url, self._token = target, url, part.token
+        self._encoding = "identity" if part.broken_off else encoding
+        self._exchanges: list[Exchange] = []
+
+    @property
+    def wire_octets(self) -> int:
+        """The bytes of all bodies as they were sent."""
+        return sum(exchange.wire_octets for exchange in self._exchanges)
+
+    def whole(self, **more: str) -> Iterator[bytes]:
+        """The bytes of an answer to a request with these headers."""
+        headers = {"Accept-Encoding": self._encoding, **more}
+        exchange, chunks = self._target.download(self._url, self._token, headers=headers)
+        self._exchanges.append(exchange)
+        return chunks
+
+    def broken_off(self) -> Iterator[bytes]:
+        """The first half of the file, and the rest by a request of its own.
+
+        Raises _BegunAnewError when the server sends the file whole again, which it may.
+        """
+        chunks = self.whole()
+        first = self._exchanges[0]
+        had, half = 0, int(first.header("Content-Length") or 0) // 2
+        for chunk in chunks:
+            half = half or len(chunk) // 2
+            kept = chunk[: half - had]
+            had += len(kept)
+            yield kept
+            if had >= half:
+                break
+        chunks.close()  # type: ignore[attr-defined]  # a generator: the connection goes with it
+        yield from self._rest(had, first.header("ETag"))
+
+    def _rest(self, had: int, tag: str) -> Iterator[bytes]:
+        # A weak tag does not say that the bytes are the same, and may not stand in If-Range.
+        same = {"If-Range": tag} if tag.startswith('"') else {}
+        chunks = self.whole(Range=f"bytes={had}-", **same)
+        last = self._exchanges[-1]
+        if last.status != 206:
+            raise _BegunAnewError(chunks)
+        if not last.header("Content-Range").startswith(f"bytes {had}-"):
+            raise ExportFailed("A file is resumed at another byte than was asked for.", status=206)
+        yield from chunks
+
+
+class Downloader:
+    """Downloads the files of a manifest, and tells a meter of each."""
+
+    def __init__(
+        self, target: Target, meter: Meter, may_go: Permission, terms: Downloads | None = None
+    ) -> None:
+        self._target, self._meter, self._may_go = target, meter, may_go
+        self._terms, self._repeated = terms or Downloads(), itertools.count()
+
+    def all(
+        self,
+        manifest: Mapping[str, Any],
+        token: AccessToken | None,
+        *,
+        sampled: bool,
+        kept: list[bytes] | None = None,
+    ) -> Delivery:
+        """What all files brought, each as often as it is downloaded; `kept` receives the lines.
+
+        Raises TargetError when a file does not arrive.
+        """
+        whole, started = Delivery(sampled, kept=kept), perf_counter()
+        digests: dict[str, str] = {}
+        parts = list(self._parts(manifest, token, sampled=sampled))
+        with self._meter.step("file", 200, 206):
+            for found in self._streamed(
+                parts, lambda part, goes_on: self._file(part, digests, goes_on, kept is not None)
+            ):
+                whole.add(found)
+        if parts:
+            octets, lines = whole.octets, whole.resources
+            self._meter.measure("downloads", since(started), octets=octets, resources=lines)
+        return whole
+
+    def _parts(
+        self, manifest: Mapping[str, Any], token: AccessToken | None, *, sampled: bool
+    ) -> Iterator[_Part]:
+        for turn in range(self._terms.repeat):
+            for entry in manifest.get("output", []):
+                # The first of each file goes undisturbed; its digest is what the others must have.
+                broken_off = turn > 0 and self._is_broken_off(next(self._repeated))
+                yield _Part(entry, token, sampled and not turn, broken_off)
+
+    def _is_broken_off(self, number: int) -> bool:
+        return int((number + 1) * self._terms.resume) > int(number * self._terms.resume)
+
+    def _streamed(
+        self, parts: list[_Part], work: Callable[[_Part, Callable[[], None]], Delivery]
+    ) -> Iterator[Delivery]:
+        """What each download brought; the others end when one fails or the journey is stopped."""
+        if self._terms.streams == 1:
+            yield from (work(part, lambda: None) for part in parts)
+            return
+        over = Event()
+
+        def goes_on() -> None:
+            if over.is_set():
+                raise ExportFailed("The download was stopped.")
+
+        pool = ThreadPoolExecutor(self._terms.streams)
+        try:
+            yield from pool.map(lambda part: work(part, goes_on), parts)
+        finally:
+            over.set()
+            pool.shutdown(cancel_futures=True)
+
+    def _file(
+        self, part: _Part, digests: dict[str, str], goes_on: Callable[[], None], keeps: bool
+    ) -> Delivery:
+        url = self._target.absolute(str(part.entry["url"]))
+        self._may_go.check(url)
+        stream = _Stream(self._target, url, part, "gzip" if self._terms.gzip else "identity")
+        started = perf_counter()
+
+        def new() -> _File:
+            first_byte = lambda: self._meter.measure("time-to-first-byte", since(started))  # noqa: E731
+            hashed = self._terms.repeat > 1
+            return _File(sampled=part.sampled, keeps=keeps, hashed=hashed, first_byte=first_byte)
+
+        file = self._read(new, stream, part, goes_on)
+        taken, found = since(started), file.delivery
+        self._meter.measure("download", taken, octets=found.octets, resources=found.resources)
+        self._meter.measure("wire", taken, octets=stream.wire_octets)
+        self._check(part, file, digests)
+        return found
+
+    def _read(
+        self, new: Callable[[], _File], stream: _Stream, part: _Part, goes_on: Callable[[], None]
+    ) -> _File:
+        file, started = new(), perf_counter()
+        if not part.broken_off:
+            file.read(_heeding(stream.whole(), goes_on))
+            return file
+        try:
+            file.read(_heeding(stream.broken_off(), goes_on))
+        except _BegunAnewError as anew:
+            lost, file = file.delivery.octets, new()
+            file.read(_heeding(anew.chunks, goes_on))
+            self._meter.measure("begun-anew", since(started), octets=lost)
+        else:
+            self._meter.measure("resumed", since(started))
+        return file
+
+    def _check(self, part: _Part, file: _File, digests: dict[str, str]) -> None:
+        lines = file.delivery.resources
+        wrong = "A file is not as long as announced."
+        is_wrong = part.entry.get("count", lines) != lines
+        self._meter.check("file-has-the-announced-count", wrong * is_wrong)
+        if file.digest is None:
+            return
+        digest, url = file.digest.hexdigest(), str(part.entry["url"])
+        first = digests.setdefault(url, digest)
+        wrong = "A file is not the one that was downloaded before."
+        self._meter.check("file-is-the-same-again", wrong * (digest != first))
+
+
+def _heeding(chunks: Iterable[bytes], goes_on: Callable[[], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        goes_on()
+        yield chunk
+
+
+def key_of(resource: Any) -> str:
+    """`Type/id` of a resource; empty when it is none."""
+    if not isinstance(resource, Mapping):
+        return ""
+    return f"{resource.get('resourceType')}/{resource.get('id')}"
+
+
+def since(started: float) -> float:
+    """Milliseconds since a moment of `perf_counter`."""
+    return (perf_counter() - started) * 1000
