@@ -190,12 +190,19 @@ def identifier_typed_mb(simulator: RespondingSimulator) -> None:
     change_json(simulator, "member_match", change)
 
 
-@defect("R40", "The identifier of the answer leads to nobody", "hrex-mm-8", "pdex-202")
+@defect(
+    "R40",
+    "The identifier of the answer leads to nobody",
+    "hrex-mm-8",
+    "pdex-202",
+    also=("pdex-224",),
+)
 def dangling_identifier(simulator: RespondingSimulator) -> None:
     change_json(
-        simulator, "member_match",
+        simulator,
+        "member_match",
         lambda c: c["parameter"][0]["valueIdentifier"].update(value="leads-to-nobody"),
-    )  # fmt: skip
+    )
 
 
 @defect(

@@ -186,8 +186,15 @@ rewriting(
         "pdex-20",
     ),
 )
-rewriting("PRO-3", "Prior authorizations lack the insurer", _no_insurer, "pdex-76",
-           "pdex-pa-metaprofile", "pdex-pa-use", also=(*NEVER, "pdex-119"))  # fmt: skip
+rewriting(
+    "PRO-3",
+    "Prior authorizations lack the insurer",
+    _no_insurer,
+    "pdex-76",
+    "pdex-pa-metaprofile",
+    "pdex-pa-use",
+    also=("hrex-conf-3", "pdex-80", "pdex-97", *NEVER, "pdex-119"),
+)
 rewriting("PRO-4", "The member's number is not typed", _no_identifier_type, "pdex-36")
 rewriting("PRO-5", "Attachments have no content type", _no_content_type, "bulk-out-14",
            "pdex-pa-docs-inline-url", also=(*LESS, "pdex-119"))  # fmt: skip

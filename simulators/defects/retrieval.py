@@ -176,7 +176,15 @@ def no_docref(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.docref"] = simulator.absent
 
 
-@defect("REST-1", "A resource that does not exist is answered 200", "rest-01")
+@defect(
+    "REST-1",
+    "A resource that does not exist is answered 200",
+    "rest-01",
+    also=(
+        "hrex-sec-20",
+        "pdex-01",
+    ),
+)
 def unknown_is_empty(simulator: RespondingSimulator) -> None:
     def change(request: Request, response: Response) -> Response:
         if response.status_code == 404 and (request.view_args or {}).get("kind") == "Condition":

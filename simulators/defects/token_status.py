@@ -71,7 +71,16 @@ def keeps_revoked(simulator: RespondingSimulator) -> None:
     tokens.revoke = lambda _token, _client_id: None  # type: ignore[method-assign]
 
 
-@defect("TI-bearer", "Introspection takes no access token", "intro-04")
+@defect(
+    "TI-bearer",
+    "Introspection takes no access token",
+    "intro-04",
+    also=(
+        "intro-01",
+        "intro-03",
+        "smart-disc-13",
+    ),
+)
 def refuses_bearer(simulator: RespondingSimulator) -> None:
     status = simulator.trust.status
     strict = status.introspect
