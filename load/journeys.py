@@ -67,8 +67,9 @@ class Plan:
         self, scenario: Scenario, truth: TruthTable, index: int = 0, processes: int = 1
     ) -> None:
         self._turns = turns(scenario.journeys)
-        self._members = itertools.cycle(truth.members[index::processes] or truth.members)
-        self._bulk = max(1, min(scenario.bulk_members, len(truth.members)))
+        own = truth.members[index::processes] or truth.members
+        self._members = itertools.cycle(own)
+        self._bulk = max(1, min(scenario.bulk_members, len(own)))
         self._impatient, self._numbers = scenario.impatient, itertools.count()
         self._counts = {name: itertools.count() for name in scenario.journeys}
 

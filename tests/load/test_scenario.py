@@ -1,8 +1,10 @@
 import itertools
 import statistics
+from types import SimpleNamespace
 
 import pytest
 from payer_exchange.load.generator import SelfCheck
+from payer_exchange.load.journeys import Plan
 from payer_exchange.load.knee import knee_of
 from payer_exchange.load.scenario import SCENARIOS, flavoured, read_scenario, scenario_of, turns
 from payer_exchange.load.shapes import KNEE_STEPS, Shape, arrivals
@@ -124,3 +126,14 @@ def test_of_a_bulk_data_server_only_tokens_and_exports_are_asked():
     with pytest.raises(SettingsError, match="no journey that a Bulk Data server knows"):
         flavoured(read_scenario("LT3"), "bulk-data")
     assert flavoured(read_scenario("LT3"), "pdex") == read_scenario("LT3")
+
+
+@pytest.mark.parametrize(("index", "processes"), [(0, 1), (0, 2), (1, 2), (2, 3), (5, 6)])
+def test_a_batch_names_nobody_twice_however_many_processes_share_the_members(index, processes):
+    truth = SimpleNamespace(members=[f"member-{n}" for n in range(5)])
+    scenario = scenario_of({"journeys": {"bulk-match": 1}, "bulk_members": 10}, "own")
+    plan = Plan(scenario, truth, index, processes)
+    for _ in range(3):
+        batch = plan.next()[1]
+        assert batch
+        assert len(set(batch)) == len(batch)
