@@ -19,16 +19,15 @@ from locust.exception import StopUser
 from ..reference.settings import Settings
 from .journey import Journey
 from .measures import LocustMeter
-from .members import ExpectedMember, TruthTable
+from .members import TruthTable
 from .permission import Permission
+from .plan import Plan
 from .running import settings_for, truth_for
-from .scenario import Scenario, flavoured, read_scenario, turns
+from .scenario import Scenario, flavoured, read_scenario
 from .shapes import arrivals
 from .target import open_target
 from .timeline import Timeline
 
-# Comparing a delivery reads every line; each journey's first is compared, then one of so many.
-_SAMPLE_EVERY = 5
 # A start that comes this much after its moment is late: the generator, not the target, held it up.
 LATE_S = 0.05
 _STOP_S = 25.0
@@ -55,35 +54,6 @@ class OwnOptions:
             options.payer_scenario,
             options.payer_flavour,
         )
-
-
-class Plan:
-    """What is gone next, by all users of one process together.
-
-    Of several processes each has every nth member, so that no two ask for the same one at once.
-    """
-
-    def __init__(
-        self, scenario: Scenario, truth: TruthTable, index: int = 0, processes: int = 1
-    ) -> None:
-        self._turns = turns(scenario.journeys)
-        own = truth.members[index::processes] or truth.members
-        self._members = itertools.cycle(own)
-        self._bulk = max(1, min(scenario.bulk_members, len(own)))
-        self._impatient, self._numbers = scenario.impatient, itertools.count()
-        self._counts = {name: itertools.count() for name in scenario.journeys}
-
-    def impatient(self) -> bool:
-        """Whether the next journey is that of a client that does not wait, spread evenly."""
-        number = next(self._numbers)
-        return int((number + 1) * self._impatient) > int(number * self._impatient)
-
-    def next(self) -> tuple[str, list[ExpectedMember], bool]:
-        """The next journey, its members, and whether its delivery is compared."""
-        name = next(self._turns)
-        many = self._bulk if name in ("bulk-match", "bulk-export", "group-export") else 1
-        members = list(itertools.islice(self._members, many))
-        return name, members, next(self._counts[name]) % _SAMPLE_EVERY == 0
 
 
 class Requester:

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 from payer_exchange.load.generator import SelfCheck
-from payer_exchange.load.journeys import Plan
 from payer_exchange.load.knee import knee_of
+from payer_exchange.load.plan import Plan
 from payer_exchange.load.scenario import SCENARIOS, flavoured, read_scenario, scenario_of, turns
 from payer_exchange.load.shapes import KNEE_STEPS, Shape, arrivals
 from payer_exchange.reference.errors import SettingsError
