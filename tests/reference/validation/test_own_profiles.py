@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from payer_exchange.reference.validation.tables import standard
@@ -46,6 +47,10 @@ PROFILES = [
     profile("bounded", "Basic", CODE, element(
         "Basic.created", **ANY, type=[{"code": "date"}], minValueDate="2020-01-01",
         maxValueDate="2020-12-31")),
+    profile("recent", "Basic", CODE, element(
+        "Basic.created", **ANY, type=[{"code": "date"}],
+        minValueQuantity={"value": 1, "code": "a", "system": "http://unitsofmeasure.org"},
+        maxValueQuantity={"value": 2, "code": "wk", "system": "http://unitsofmeasure.org"})),
     profile("choice", "Patient", element(
         "Patient.deceased[x]", **ANY, type=[{"code": "boolean"}, {"code": "dateTime"}],
         slicing={"discriminator": [{"type": "type", "path": "$this"}], "rules": "closed"}), element(
@@ -92,6 +97,16 @@ def test_a_value_that_cannot_be_told_apart_is_undecided_and_fails_nothing(own):
 ])  # fmt: skip
 def test_a_value_out_of_bounds_is_found(own, day, rule):
     told = found(own, STATED | {"created": day}, "bounded")
+    assert told == ([("error", rule, "/created")] if rule else [])
+
+
+@pytest.mark.parametrize(("days", "rule"), [
+    (-1000, "minValue"), (-367, "minValue"), (-364, None), (0, None), (13, None),
+    (16, "maxValue"), (1000, "maxValue"),
+])  # fmt: skip
+def test_a_bound_may_be_a_duration_from_today(own, days, rule):
+    day = (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+    told = found(own, STATED | {"created": day}, "recent")
     assert told == ([("error", rule, "/created")] if rule else [])
 
 
