@@ -57,8 +57,9 @@ def _client(scheduler: str) -> Any:
             "dask is not installed. Install payer-exchange with its extra: "
             "pip install 'payer-exchange[dask]'."
         ) from error
+    connect: Any = Client  # the library tells no types
     try:
-        return Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+        return connect(scheduler, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SettingsError(
             "No dask scheduler answers at the address given. Give one as tcp://HOST:PORT, as "
