@@ -150,7 +150,7 @@ rewriting("PRO-1", "Resources claim no profile", _no_profile, "pdex-21", "pdex-2
            "pdex-25", "pdex-26", "pdex-27", "pdex-28", "pdex-29", "pdex-30", "pdex-31", "pdex-32",
            "pdex-33", "pdex-34", "pdex-35", "pdex-37", "pdex-38", "pdex-39", "pdex-74", "pdex-75",
            "pdex-76", "pdex-78", "pdex-158", "pdex-168", "pdex-pa-metaprofile",
-           "pdex-pa-use", "pdex-cap-meta-profile")  # fmt: skip
+           "pdex-pa-use", "pdex-cap-meta-profile", also=("pdex-03", "pdex-79"))  # fmt: skip
 rewriting(
     "PRO-2",
     "Provenance does not tell as what somebody acted",
