@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..reference.intake.conformance import MODES, OFF
 from ..reference.requesting import PhaseEvent
 from ..reference.tasks import ExchangeTask
 from ..reference.trust.mutual_tls import REQUIRED
@@ -31,7 +30,7 @@ from ..simulators.requesting_assembly import (
 from ..simulators.responder_options import ResponderOptions
 from ..simulators.tls_assembly import TEST
 from .exchange_many import move_many, tell, tell_nonconforming
-from .simulate import responder_options
+from .simulate import profile_check_option, responder_options
 
 _console = Console()
 _PHASES = ("registration", "opt-in", "request", "authorization", "member-match", "export",
@@ -51,13 +50,7 @@ _WAIT_S = 600
     show_default=True,
     help="How the new plan proves itself: by its key, by UDAP, or by mutual TLS.",
 )
-@click.option(
-    "--profile-check",
-    type=click.Choice(MODES),
-    default=OFF,
-    show_default=True,
-    help="Whether what is received is held to its profiles: told of, or set aside.",
-)
+@profile_check_option
 @click.option("--tls", is_flag=True, help="Over https, with a test authority; mtls implies it.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False),
               help="Keep both payers' databases and archives here.")  # fmt: skip

@@ -39,6 +39,15 @@ from ..simulators.responder_options import ResponderOptions
 _console = Console(stderr=True)
 
 
+profile_check_option = click.option(
+    "--profile-check",
+    type=click.Choice(MODES),
+    default=OFF,
+    show_default=True,
+    help="Whether what is received is held to its profiles: told of, or set aside.",
+)
+
+
 class _ByRole(click.Group):
     """Finds a payer's command under any name of its role: `source`, `old-payer`, `client`."""
 
@@ -232,13 +241,7 @@ def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> Non
     show_default=True,
     help="Originals inside the DocumentReference, or beside it.",
 )
-@click.option(
-    "--profile-check",
-    type=click.Choice(MODES),
-    default=OFF,
-    show_default=True,
-    help="Whether what is received is held to its profiles: told of, or set aside.",
-)
+@profile_check_option
 @click.option(
     "--package",
     "packages",

@@ -20,7 +20,12 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def module_of(words: Sequence[str]) -> str:
-    """The module of this package that a command runs by this interpreter; empty for any other."""
+    """The module of this package that a command runs by this interpreter; empty for any other.
+
+    Empty, too, on a platform that forks no processes: there it is run like any other command.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return ""
     if len(words) < 3 or (words[0], words[1]) != (sys.executable, "-m"):
         return ""
     return words[2] if words[2].startswith(f"{_PACKAGE}.") else ""

@@ -15,6 +15,7 @@ from payer_exchange.reference.settings import Settings
 from payer_exchange.reference.trust.keys import generate, public
 from payer_exchange.steps.checks.asking_keys import are_whole
 from payer_exchange.steps.recorder import Recorder
+from payer_exchange.steps.requester import forked
 from payer_exchange.steps.requester import run as requester_run
 from payer_exchange.steps.requester.forked import module_of, run_forked
 from payer_exchange.steps.requester.key_set import fetch
@@ -203,3 +204,8 @@ def test_a_forked_module_that_takes_too_long_is_ended():
 def test_another_command_is_none_of_our_modules(words):
     assert module_of(words) == ""
     assert module_of(OWN) == OWN[2]
+
+
+def test_where_nothing_is_forked_our_module_is_a_command_like_any_other(monkeypatch):
+    monkeypatch.setattr(forked.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert module_of(OWN) == ""
