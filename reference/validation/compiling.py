@@ -77,7 +77,7 @@ def _profile_row(definition: Row, bases: _Bases) -> Row | None:
     root = None if definition.get("kind") == "logical" else _root(definition, bases)
     if root is None:
         return None
-    row = {
+    return {
         "type": definition.get("type"),
         "kind": definition.get("kind"),
         "base": definition.get("baseDefinition"),
@@ -85,8 +85,6 @@ def _profile_row(definition: Row, bases: _Bases) -> Row | None:
         "abstract": bool(definition.get("abstract")),
         "root": root,
     }
-    contexts = [[c.get("type"), c.get("expression")] for c in definition.get("context") or []]
-    return row | ({"ctx": contexts} if contexts else {})
 
 
 def _root(definition: Row, bases: _Bases) -> Row | None:
