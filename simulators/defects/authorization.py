@@ -290,7 +290,7 @@ def refuses_all(simulator: RespondingSimulator) -> None:
 
 
 @defect("R11-all", "Every registered scope is granted", "scope-07",
-        also=("scope-04", "scope-08", "scope-13", "scope-16", "pdex-217",
+        also=("scope-02", "scope-04", "scope-08", "scope-13", "scope-16", "pdex-217",
               "pdex-token-membermatch-only", "bulk-kickoff-18", "bulk-p2p-03", "pdex-187",
               "pdex-188", "pdex-scope-bulk", "pdex-scope-bulk-210", "pdex-scope-group",
               "scope-18"))  # fmt: skip

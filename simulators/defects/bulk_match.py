@@ -104,7 +104,7 @@ def answered_at_once(simulator: RespondingSimulator) -> None:
 
 
 @defect("V2-210", "A bulk match on Group is not known in 2.1.0", "pdex-op-url-210",
-        also=_NO_MATCH_THERE, version="2.1.0")  # fmt: skip
+        also=(*_NO_MATCH_THERE, "pdex-scope-bulk-210"), version="2.1.0")  # fmt: skip
 def not_on_group(simulator: RespondingSimulator) -> None:
     simulator.app.view_functions["fhir.bulk_match"] = simulator.absent
 
@@ -144,7 +144,13 @@ def lacking_accepted(simulator: RespondingSimulator) -> None:
     change_answer(simulator, "bulk_match", change)
 
 
-@defect("R16-bulk", "The bulk match is open to everybody", "pdex-143", "bulk-p2p-03")
+@defect(
+    "R16-bulk",
+    "The bulk match is open to everybody",
+    "pdex-143",
+    "bulk-p2p-03",
+    also=("pdex-scope-bulk",),
+)
 def bulk_match_open(simulator: RespondingSimulator) -> None:
     _open(simulator, "bulk_match", 202)
 

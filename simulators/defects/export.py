@@ -58,6 +58,7 @@ def token_as_text(manifest: dict[str, Any]) -> None:
     "bulk-man-06",
     "bulk-man-05",
     also=(
+        "bulk-out-12",
         "bulk-out-11",
         "http-05",
         "http-07",

@@ -62,7 +62,8 @@ def files_as_array(simulator: RespondingSimulator) -> None:
 
 
 @defect("R85-error", "Error files hold texts", "bulk-man-11",
-        also=("bulk-man-12", "bulk-man-14"))  # fmt: skip
+        also=("atr-export-patient-ignore", "bulk-status-13", "bulk-man-12",
+              "bulk-man-14"))  # fmt: skip
 def error_file_of_texts(simulator: RespondingSimulator) -> None:
     def told(line: bytes) -> bytes:
         return b'{"message":"ignored"}' if b'"OperationOutcome"' in line else line
@@ -75,6 +76,11 @@ def error_file_of_texts(simulator: RespondingSimulator) -> None:
     "A file holds a resource of another type",
     "bulk-man-07",
     also=(
+        "bulk-man-11",
+        "bulk-out-14",
+        "hrex-conf-3",
+        "pdex-119",
+        "pdex-80",
         "bulk-man-15",
         "bulk-man-16",
         "bulk-man-17",
@@ -97,7 +103,17 @@ def mixed_file(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [*lines, other])
 
 
-@defect("R85-twice", "A resource is delivered twice", "bulk-group-02", also=("bulk-man-09",))
+@defect(
+    "R85-twice",
+    "A resource is delivered twice",
+    "bulk-group-02",
+    also=(
+        "atr-response-rules",
+        "bulk-out-14",
+        "pdex-bucket-exclusive",
+        "bulk-man-09",
+    ),
+)
 def delivered_twice(simulator: RespondingSimulator) -> None:
     change_lines(simulator, lambda lines: [*lines, lines[0]])
 
@@ -129,7 +145,7 @@ def deleted_stays(simulator: RespondingSimulator) -> None:
 
 
 @defect("STA-1", "An export that does not exist runs for ever", "bulk-status-18",
-        also=("bulk-del-02",))  # fmt: skip
+        also=("bulk-status-17", "pdex-185", "pdex-186", "bulk-del-02"))  # fmt: skip
 def unknown_runs(simulator: RespondingSimulator) -> None:
     def change(_request: Request, response: Response) -> Response:
         return (

@@ -84,7 +84,7 @@ def everybody_exported(simulator: RespondingSimulator) -> None:
     _asks_otherwise(simulator, lambda _asked, pairs: (Asked(), _plain(pairs)))
 
 
-@defect("R73-unknown", "A Group nobody has is exported", "bulk-p2p-04")
+@defect("R73-unknown", "A Group nobody has is exported", "bulk-p2p-04", also=("scope-17",))
 def unknown_group_exported(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.kick_off

@@ -9,7 +9,7 @@ from typing import Any
 from ...reference.registration.clients import Client
 from ...reference.trust.tokens import Grant
 from ..responding import RespondingSimulator
-from .registry import defect
+from .registry import CONSENT, defect
 
 
 def _owner(simulator: RespondingSimulator) -> str:
@@ -18,7 +18,8 @@ def _owner(simulator: RespondingSimulator) -> str:
 
 
 @defect("ISO-1", "Clients are not told apart", "pdex-01", "hrex-sec-20", "pdex-161", "scope-17",
-        "pdex-185", "pdex-186", "bulk-status-17", "bulk-del-03", "oo-03")  # fmt: skip
+        "pdex-185", "pdex-186", "bulk-status-17", "bulk-del-03", "oo-03",
+        also=CONSENT)  # fmt: skip
 def clients_alike(simulator: RespondingSimulator) -> None:
     strict = simulator.grant
 

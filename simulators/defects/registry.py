@@ -32,6 +32,8 @@ class Defect:
 
 DEFECTS: dict[str, Defect] = {}
 
+
+WITHDRAWN = ("pdex-156", "pdex-167", "pdex-revocation-responder")
 # What cannot be met either by a payer that does not deliver all of its data: each of these looks
 # for resources in a delivery.
 DELIVERED = (
@@ -46,13 +48,13 @@ DELIVERED = (
     "pdex-prov-sourceformat", "ref-01",
     "pdex-06", "pdex-08", "pdex-15", "pdex-18", "pdex-19", "pdex-20", "pdex-86", "pdex-126",
     "pdex-128", "bulk-out-15", "bulk-out-16", "bulk-param-18", "bulk-status-13",
+    "pdex-135", "pdex-239", "pdex-79", "pdex-pa-docs-inline-url", *WITHDRAWN,
 )  # fmt: skip
 
 
 # What stands or falls together, for one scenario shows it.
 EVERYTHING = ("ev-02", "pdex-392", "ev-03", "pdex-393")
 CONSENT = ("hrex-mm-11", "pdex-203", "pdex-207", "pdex-consent-validity")
-WITHDRAWN = ("pdex-156", "pdex-167", "pdex-revocation-responder")
 BOUND = ("mtls-04", "hrex-sec-16", "hrex-sec-12")
 # What cannot be met either where the Groups of a bulk match cannot be read.
 BULK_TOLD = (

@@ -144,7 +144,12 @@ def never_strict(simulator: RespondingSimulator) -> None:
     )
 
 
-@defect("SEA-8", "A date that is none finds nothing instead of being refused", "search-08")
+@defect(
+    "SEA-8",
+    "A date that is none finds nothing instead of being refused",
+    "search-08",
+    also=("search-09",),
+)
 def forgives_dates(simulator: RespondingSimulator) -> None:
     empty = {"resourceType": "Bundle", "type": "searchset", "link": []}
 
@@ -274,7 +279,8 @@ def existence_oracle(simulator: RespondingSimulator) -> None:
 
 
 @defect("R11-type", "A type outside the scope is exported", "scope-13",
-        also=("bulk-kickoff-18", "bulk-p2p-03", "pdex-187", "pdex-188"))  # fmt: skip
+        also=("pdex-scope-group", "scope-18", "bulk-kickoff-18", "bulk-p2p-03",
+              "pdex-187", "pdex-188"))  # fmt: skip
 def type_beyond_scope(simulator: RespondingSimulator) -> None:
     payer = simulator.payer
     strict = payer.kick_off

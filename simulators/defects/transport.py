@@ -70,7 +70,7 @@ def plain_address(simulator: RespondingSimulator) -> None:
 
 
 @defect("R19", "A client that only names itself is given a token", "mtls-01", "hrex-sec-13",
-        also=("mtls-03", "hrex-sec-15", "tls-04"))  # fmt: skip
+        also=("smart-rsp-09", "mtls-03", "hrex-sec-15", "tls-04"))  # fmt: skip
 def named_client(simulator: RespondingSimulator) -> None:
     server = simulator.payer.authorization
     strict = server.authenticate

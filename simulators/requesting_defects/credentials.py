@@ -35,7 +35,15 @@ def no_community() -> None:
     usual = put(UdapClient, "metadata", discover)
 
 
-@defect("Q111", "Where there is no UDAP, a token is asked for all the same", "udap-disc-03")
+@defect(
+    "Q111",
+    "Where there is no UDAP, a token is asked for all the same",
+    "udap-disc-03",
+    also=(
+        "udap-disc-04",
+        "udap-disc-20",
+    ),
+)
 def asks_anyway() -> None:
     def server(self: UdapClient) -> UdapServer:
         try:

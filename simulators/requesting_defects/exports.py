@@ -20,18 +20,20 @@ header("Q51", "The kick-off does not ask for an asynchronous answer", is_kick_of
         "bulk-kickoff-09")  # fmt: skip
 header("Q52", "A poll takes HTML", is_poll, "Accept", "text/html", "bulk-status-09")
 header("Q53", "Files are asked for without a token", is_file, "Authorization", None,
-        "bulk-out-04", also=(*RECEIVED, "bulk-out-09"))  # fmt: skip
+        "bulk-out-04", also=("smart-use-01", *RECEIVED, "bulk-out-09"))  # fmt: skip
 header("Q54", "Files may not come compressed", is_file, "Accept-Encoding", "identity",
         "bulk-out-09")  # fmt: skip
 
 
 @defect("Q55", "When to come again is not looked at", "bulk-status-05", "http-04",
-         "bulk-status-08")  # fmt: skip
+         "bulk-status-08", also=("smart-rsp-12",))  # fmt: skip
 def hurries() -> None:
     put(target, "retry_after", lambda _exchange, _now: 0.0)
 
 
-def _fatal(ident: str, summary: str, status: int, *violates: str) -> None:
+def _fatal(
+    ident: str, summary: str, status: int, *violates: str, also: tuple[str, ...] = ()
+) -> None:
     def install() -> None:
         def get(self: Target, *given: Any, **options: Any) -> Exchange:
             found = strict(self, *given, **options)
@@ -40,10 +42,12 @@ def _fatal(ident: str, summary: str, status: int, *violates: str) -> None:
 
         strict = put(Target, "get", get)
 
-    defect(ident, summary, *violates)(install)
+    defect(ident, summary, *violates, also=also)(install)
 
 
-_fatal("Q56", "A poll that came too fast ends the exchange", 429, "bulk-status-08")
+_fatal(
+    "Q56", "A poll that came too fast ends the exchange", 429, "bulk-status-08", also=("pdex-137",)
+)
 _fatal("Q57", "A transient error ends the exchange", 503, "bulk-status-12")
 
 
@@ -58,7 +62,7 @@ def strict_manifest() -> None:
     strict = put(Target, "await_export", await_export)
 
 
-@defect("Q59", "The token goes wherever a file lies", "bulk-out-05")
+@defect("Q59", "The token goes wherever a file lies", "bulk-out-05", also=("http-06",))
 def token_everywhere() -> None:
     held: list[str] = []
 
@@ -110,7 +114,8 @@ _reading("Q62", "A resource with an unknown extension is refused",
 
 
 @defect("Q63", "Every exchange is taken for a good one", "bulk-out-20", "bulk-status-12",
-         "pdex-196")  # fmt: skip
+         "pdex-196", also=("bulk-out-07", "bulk-out-08", "udap-disc-03",
+                           "udap-disc-20"))  # fmt: skip
 def always_content() -> None:
     def wait(self: RequestingPayer, *given: Any) -> Any:
         return replace(strict(self, *given), status="completed")

@@ -30,7 +30,16 @@ def _match(
     defect(ident, summary, *violates, also=also, version=version)(lambda: sending(tamper))
 
 
-@defect("Q20", "A Patient is searched for before the match", "pdex-196", "pdex-209")
+@defect(
+    "Q20",
+    "A Patient is searched for before the match",
+    "pdex-196",
+    "pdex-209",
+    also=(
+        "pdex-195",
+        "pdex-238",
+    ),
+)
 def data_first() -> None:
     owner = _matcher()
     strict = owner.match
@@ -115,7 +124,7 @@ _match("Q30", "The match request holds a parameter that HRex does not know",
              "pdex-205", "pdex-206"))  # fmt: skip
 _match("Q31", "The match request does not hold the new coverage",
        lambda parts: parts.pop("CoverageToLink"), "hrex-prof-mm-in-link-payer",
-       "cms0057-attestation")  # fmt: skip
+       "cms0057-attestation", also=("hrex-mm-5",))  # fmt: skip
 _match("Q32", "A Coverage names its Patient by an absolute address",
        _change("CoverageToMatch", beneficiary={"reference": "https://new.example/Patient/member-1"}),
        "hrex-mm-6")  # fmt: skip
@@ -157,7 +166,7 @@ _match("Q42", "The card's number is left out", _change("CoverageToMatch", subscr
        "hrex-mm-2")  # fmt: skip
 _match("Q43", "In PDex 2.0.0 the match request holds no Consent",
        lambda parts: parts.pop("Consent"), "hrex-prof-mm-in-consent-100",
-       also=("cms0057-attestation", "hrex-mm-1", "hrex-prof-consent-action",
+       also=("pdex-205", "pdex-206", "cms0057-attestation", "hrex-mm-1", "hrex-prof-consent-action",
              "hrex-prof-consent-actors", "hrex-prof-consent-core", "hrex-prof-consent-nofilters",
              "hrex-prof-consent-period", "hrex-prof-consent-policy"),
        version="2.0.0")  # fmt: skip

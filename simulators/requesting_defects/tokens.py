@@ -18,7 +18,9 @@ from ...reference.trust import keys
 from .registry import defect, header, is_kick_off, is_poll, put, sending
 
 
-def _form(ident: str, summary: str, *violates: str, **fields: str | None) -> None:
+def _form(
+    ident: str, summary: str, *violates: str, also: tuple[str, ...] = (), **fields: str | None
+) -> None:
     """Token requests with other fields; None takes one out."""
 
     def change(sent: Exchange) -> None:
@@ -27,20 +29,31 @@ def _form(ident: str, summary: str, *violates: str, **fields: str | None) -> Non
             kept = {**form, **fields}
             sent.request_body = urlencode({k: v for k, v in kept.items() if v is not None}).encode()
 
-    defect(ident, summary, *violates)(lambda: sending(change))
+    defect(ident, summary, *violates, also=also)(lambda: sending(change))
 
 
 header("Q01", "A token is asked for with JSON said to be in the body",
         lambda sent: b"client_assertion=" in sent.request_body, "Content-Type", media.JSON,
         "smart-tok-01")  # fmt: skip
-_form("Q02", "A token is asked for by password", "smart-tok-02", "pdex-142", grant_type="password")
-_form("Q03", "A token is asked for without a scope", "smart-tok-03", scope=None)
+_form(
+    "Q02",
+    "A token is asked for by password",
+    "smart-tok-02",
+    "pdex-142",
+    grant_type="password",
+    also=("udap-tok-01",),
+)
+_form(
+    "Q03", "A token is asked for without a scope", "smart-tok-03", scope=None, also=("udap-tok-01",)
+)
 _form("Q04", "A token is asked for with the scopes of a user", "scope-05", scope="user/*.rs")
 _form("Q05", "The assertion is said to be of SAML", "smart-tok-04",
       client_assertion_type="urn:ietf:params:oauth:client-assertion-type:saml2-bearer")  # fmt: skip
 
 
-def _assertion(ident: str, summary: str, *violates: str, **changes: Any) -> None:
+def _assertion(
+    ident: str, summary: str, *violates: str, also: tuple[str, ...] = (), **changes: Any
+) -> None:
     """Assertions with other claims or headers."""
 
     def install() -> None:
@@ -53,11 +66,11 @@ def _assertion(ident: str, summary: str, *violates: str, **changes: Any) -> None
 
         strict = put(target, "client_assertion", assertion)
 
-    defect(ident, summary, *violates)(install)
+    defect(ident, summary, *violates, also=also)(install)
 
 
 _assertion("Q06", "The assertion is signed by another key", "smart-tok-05", "pdex-142",
-           other_key=True)  # fmt: skip
+           other_key=True, also=("smart-jwt-14",))  # fmt: skip
 _assertion("Q07", "The assertion names another key", "smart-jwt-02", headers={"kid": "another"})
 _assertion("Q08", "The assertion says that it is an access token", "smart-jwt-03",
            headers={"typ": "at+jwt"})  # fmt: skip
@@ -71,7 +84,7 @@ _assertion("Q11", "Every assertion has the same jti", "smart-jwt-10", "smart-jwt
 
 
 @defect("Q12", "The assertion says an algorithm that is not offered", "smart-jwt-01",
-         also=("smart-tok-05", "pdex-142"))  # fmt: skip
+         also=("smart-jwt-14", "smart-tok-05", "pdex-142"))  # fmt: skip
 def other_algorithm() -> None:
     def assertion(*given: Any, **options: Any) -> str:
         header, claims, signature = strict(*given, **options).split(".")
@@ -120,7 +133,9 @@ def never_renewed() -> None:
     strict = put(Target, "token", token)
 
 
-@defect("Q17", "A poll carries its token under another scheme", "smart-use-01")
+@defect(
+    "Q17", "A poll carries its token under another scheme", "smart-use-01", also=("bulk-status-12",)
+)
 def other_scheme() -> None:
     done: list[str] = []
 

@@ -174,7 +174,7 @@ class Job:
         return file.kind == "Observation" and (self.delivery.expired == "gone" or until_read_again)
 
     def _cut(self, file: File) -> bytes:
-        if not self.delivery.truncated or file.kind not in ("Observation", "Group"):
+        if not self.delivery.truncated or file.kind not in ("Observation", "Group", "Parameters"):
             return file.body
         return file.body[: len(file.body) * 2 // 3]
 
