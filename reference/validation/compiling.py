@@ -6,9 +6,11 @@ a rule; of a rule its key, its severity and its expression remain.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .differentials import Look, laid_over
+from .matching import Discriminators
 from .packages import Package
 from .terminology import code_system_row, value_set_row
 
@@ -27,7 +29,9 @@ _LIMITS = ("maxLength", "minValue", "maxValue")
 def compile_package(
     package: Package, look: Look = lambda _canonical: None
 ) -> list[tuple[str, str, str, Row]]:
-    """Rows as (kind, canonical, version, row), kinds being profile, values and codes.
+    """Rows as (kind, canonical, version, row), kinds being profile, values, codes and places.
+
+    Places are where the package's profiles have an extension; their version is the package.
 
     `look` has the rows of other packages, for profiles that have no snapshot of their own.
     """
@@ -38,7 +42,23 @@ def compile_package(
         if row is not None:
             version = str(resource.get("version") or package.version)
             rows.append((kind, str(resource["url"]), version, row))
-    return rows
+    found: dict[str, set[str]] = {}
+    for _, _, _, row in [one for one in rows if one[0] == "profile" and one[3]["profile"]]:
+        for url, path in _extensions(row["root"], str(row["type"])):
+            found.setdefault(url, set()).add(path)
+    places = ((url, {"at": sorted(paths)}) for url, paths in sorted(found.items()))
+    return [*rows, *(("places", url, package.label, row) for url, row in places)]
+
+
+def _extensions(node: Row, path: str) -> Iterator[tuple[str, str]]:
+    """(url, path of the element) of each extension that a profile names."""
+    for name, child in (node.get("k") or {}).items():
+        for slice_ in (child.get("s") or {}).values():
+            url = Discriminators.url(slice_) if name in ("extension", "modifierExtension") else None
+            if url:
+                yield url, path
+            yield from _extensions(slice_, f"{path}.{name}")
+        yield from _extensions(child, f"{path}.{name}")
 
 
 class _Bases:
@@ -77,7 +97,7 @@ def _profile_row(definition: Row, bases: _Bases) -> Row | None:
     root = None if definition.get("kind") == "logical" else _root(definition, bases)
     if root is None:
         return None
-    return {
+    row = {
         "type": definition.get("type"),
         "kind": definition.get("kind"),
         "base": definition.get("baseDefinition"),
@@ -85,6 +105,8 @@ def _profile_row(definition: Row, bases: _Bases) -> Row | None:
         "abstract": bool(definition.get("abstract")),
         "root": root,
     }
+    contexts = [[c.get("type"), c.get("expression")] for c in definition.get("context") or []]
+    return row | ({"ctx": contexts} if contexts else {})
 
 
 def _root(definition: Row, bases: _Bases) -> Row | None:

@@ -239,7 +239,8 @@ class Engine:
             check, kind = self.value_check(target, place)
             if name == "modifierExtension":
                 check = all_of([check, self.extensions.modifier])
-            rules[name] = self._many(name, child, check, place, kind in NAMES)
+            rule = self._many(name, child, check, place, kind in NAMES)
+            rules[name] = self.extensions.placed(rule) if kind == "Extension" else rule
             keys = [name]
             if kind in NAMES:
                 rules["_" + name] = self._shadow(name, place)
@@ -370,7 +371,6 @@ class Engine:
 
     def _many(self, name: str, child: Row, check: Check, place: Place, bare: bool) -> Any:
         """The check of all values of an element: how many, each one, and their slices."""
-        base = place.is_list(child)
         low, high = child.get("min", 0), child.get("max", -1)
         slices = slices_of(self, child, place)
         profile = place.profile
@@ -397,4 +397,4 @@ class Engine:
                     continue
                 check(item, f"{at}/{index}", run)
 
-        return many if base else one
+        return many if place.is_list(child) else one

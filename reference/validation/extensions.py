@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .contexts import Contexts
 from .run import Check, Run
 
 # Definitions in reach are fewer; urls of nobody's are as many as there are resources.
@@ -17,6 +18,7 @@ class Extensions:
     def __init__(self, engine: Any) -> None:
         self._engine = engine
         self._made: dict[str, Check] = {}
+        self._contexts = Contexts(engine.tables)
 
     def of(self, place: Any) -> Check:
         """The check of an Extension: what its url defines, or else the type (R4 2.24.0.1)."""
@@ -51,6 +53,16 @@ class Extensions:
     def _canonical(self, url: str, package: str) -> str:
         known = self._engine.tables.near("profile", url, package)
         return "|".join(known) if known else _EXTENSION
+
+    def placed(self, rule: Any) -> Any:
+        """The rule of an element's extensions, and that each stands where it may."""
+
+        def check(values: Any, at: str, run: Run, parent: Any) -> None:
+            rule(values, at, run, parent)
+            for index, value in enumerate(values if isinstance(values, list) else ()):
+                self._contexts.check(value, f"{at}/{index}", run)
+
+        return check
 
     def modifier(self, value: Any, at: str, run: Run) -> None:
         """A modifier that nobody here knows may turn the meaning: nothing is to be made of it."""

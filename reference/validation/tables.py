@@ -121,6 +121,12 @@ class Tables:
             self._rows[place] = made
         return self._rows[place]
 
+    def all(self, kind: str, url: str) -> list[Row]:
+        """The rows of a canonical, of all its versions."""
+        return [
+            self.row(kind, (url, version)) for version in self._places.get(kind, {}).get(url, ())
+        ]
+
     def package_of(self, kind: str, key: Key) -> str:
         """Which package defines it, as name#version."""
         return self._places[kind][key[0]][key[1]][1]
