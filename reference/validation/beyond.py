@@ -19,6 +19,25 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:\S++")
 # Relations of pages, of which a page has one each (RFC 8288, and R4, http.html 2.21.1).
 _ONCE = frozenset({"self", "first", "previous", "prev", "next", "last"})
 
+# LOINC's code of each kind of vital sign, and the profile that R4 has for it.
+_VITAL_SIGNS = {
+    "85353-1": "vitalspanel", "9279-1": "resprate", "8867-4": "heartrate", "2708-6": "oxygensat",
+    "8310-5": "bodytemp", "8302-2": "bodyheight", "9843-4": "headcircum", "29463-7": "bodyweight",
+    "39156-5": "bmi", "85354-9": "bp",
+}  # fmt: skip
+
+
+def asked_by_code(resource: dict[str, Any]) -> list[str]:
+    """The profiles that R4 asks for by a resource's code (Vital Signs, 10.1.20), claimed or not."""
+    code = resource.get("code") if resource.get("resourceType") == "Observation" else None
+    codings = code.get("coding") if isinstance(code, dict) else None
+    names = [
+        _VITAL_SIGNS.get(str(coding.get("code")))
+        for coding in (codings if isinstance(codings, list) else ())
+        if isinstance(coding, dict) and coding.get("system") == "http://loinc.org"
+    ]
+    return [f"{_CORE}{name}|4.0.1" for name in names if name]
+
 
 def check_of(kind: str) -> Check | None:
     """What R4 asks of a type besides its definition; None for most of them."""

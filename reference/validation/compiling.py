@@ -23,6 +23,13 @@ _BINDING = ("required", "extensible")
 # Rules that the engine checks itself, for every element there is; and dom-6, which advises a
 # narrative for each resource: no payer writes any, and a warning a line would hide the others.
 _LEFT_OUT = ("ele-1", "ext-1", "ref-1", "dom-6")
+# R4 asks the units of vital signs of whatever a component tells, an oxygen flow among it; its own
+# example of one (satO2-fiO2) shows that this was not meant.
+_VITAL_SIGNS = frozenset(
+    "http://hl7.org/fhir/StructureDefinition/" + name
+    for name in ("vitalsigns", "vitalspanel", "resprate", "heartrate", "oxygensat", "bodytemp",
+                 "bodyheight", "headcircum", "bodyweight", "bmi")
+)  # fmt: skip
 _LIMITS = ("maxLength", "minValue", "maxValue")
 
 
@@ -97,6 +104,8 @@ def _profile_row(definition: Row, bases: _Bases) -> Row | None:
     root = None if definition.get("kind") == "logical" else _root(definition, bases)
     if root is None:
         return None
+    if definition["url"] in _VITAL_SIGNS:
+        root["k"]["component"]["k"]["value[x]"].pop("b", None)
     row = {
         "type": definition.get("type"),
         "kind": definition.get("kind"),

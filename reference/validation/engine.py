@@ -105,7 +105,7 @@ class Engine:
         unless it narrows to profiles that no package here defines.
         """
         kind, known = resource["resourceType"], False
-        for canonical in canonicals:
+        for canonical in dict.fromkeys([*canonicals, *beyond.asked_by_code(resource)]):
             found = self._against(resource, canonical, at, run)
             known = known or (found is not None and self._says_all(canonical, kind))
             if found is None:

@@ -52,13 +52,14 @@ class Leaves:
         return [any_of]
 
     def targets(self, kind: str, canonicals: list[str], place: Any) -> list[Check]:
-        """A reference to a resource of an allowed type; what it points at is contained."""
+        """A reference to a resource of an allowed type and profile, if it is contained or near."""
         if kind != "Reference":
             return []
         types = {self._type_of(c, place) for c in canonicals}
         if not types or "Resource" in types:
             types = set()
         profile = place.profile
+        conforming = self._conforming(canonicals, place)
 
         def check(value: Any, at: str, run: Run) -> None:
             text = value.get("reference") if isinstance(value, dict) else None
@@ -73,8 +74,45 @@ class Leaves:
             if types and told and told not in types and self._is_type(told):
                 wanted = ", ".join(sorted(types))
                 run.add("error", "target", at, f"to {wanted}", "to another type", profile)
+            elif target is not None and run.near(text) and not conforming(target, run):
+                wanted = ", ".join(canonicals)
+                run.add("error", "target-profile", at, f"to what is as {wanted} says",
+                        "to another", profile)  # fmt: skip
 
         return [check]
+
+    def _conforming(self, canonicals: list[str], place: Any) -> Callable[[Row, Run], bool]:
+        """Whether a resource that is near is as one of the profiles that a reference asks for."""
+        tables = self._engine.tables
+        keys = [tables.find("profile", c, place.package) for c in canonicals]
+        rows = [tables.row("profile", key) for key in keys if key]
+        if None in keys or not any(row["profile"] for row in rows):
+            return lambda _target, _run: True
+        made = [
+            (row["type"], "|".join(key), row["profile"])
+            for key, row in zip(keys, rows, strict=True)
+        ]
+
+        def conforms(target: Row, run: Run) -> bool:
+            asked = [
+                (name, narrow) for kind, name, narrow in made if kind == target.get("resourceType")
+            ]
+            if not asked or not all(narrow for _, narrow in asked):
+                return True
+            return any(run.around.meets(target, name, self._judged(name, run)) for name, _ in asked)
+
+        return conforms
+
+    def _judged(self, name: str, run: Run) -> Callable[[Row], bool]:
+        def failed(target: Row, by: str) -> bool:
+            aside = Run(run.resource, run.around.apart(), run.holder).inside(target)
+            self._engine.check_of(by)(target, "", aside)
+            return aside.failed()
+
+        # What is broken as its type says so itself: who points at it has no fault of its own.
+        return lambda target: (
+            not failed(target, name) or failed(target, _CORE + target["resourceType"])
+        )
 
     def _is_type(self, name: str) -> bool:
         """Whether R4 has a resource of the name; other servers' paths may look like one."""

@@ -16,7 +16,7 @@ Check = Callable[[Any, str, "Run"], None]
 class Around:
     """What all runs of one validation share: the outermost resource, and what lies around it."""
 
-    __slots__ = ("_names", "met", "outside", "points", "root")
+    __slots__ = ("_meets", "_names", "met", "outside", "points", "root")
 
     def __init__(self, root: Row, outside: Resolver) -> None:
         self.root = root
@@ -26,6 +26,22 @@ class Around:
         # By which profiles resources were judged: those that they claim, each with its version.
         self.met: dict[tuple[int, str], Row] = {}
         self._names: dict[str, Row] | None = None
+        self._meets: dict[tuple[int, str], bool] = {}
+
+    def apart(self) -> Around:
+        """The same surroundings for a try: what it points at and is judged by is not noted here."""
+        made = Around(self.root, self.outside)
+        made._names, made._meets = self._names, self._meets
+        return made
+
+    def meets(self, target: Row, profile: str, judge: Callable[[Row], bool]) -> bool:
+        """Whether a resource near by meets a profile; judged once, however many point at it."""
+        key = (id(target), profile)
+        if key not in self._meets:
+            # Resources may point at each other: while one is judged, it is taken to be right.
+            self._meets[key] = True
+            self._meets[key] = judge(target)
+        return self._meets[key]
 
     def near(self, reference: str) -> Row | None:
         """A resource of the same Bundle or Parameters; looked through once, however many ask."""
@@ -74,9 +90,14 @@ class Run:
 
     def resolve(self, reference: str) -> Row | None:
         """The resource a reference points at, if it is contained, near by or in the delivery."""
+        near = self.near(reference)
+        return near or (None if reference.startswith("#") else self.around.outside(reference))
+
+    def near(self, reference: str) -> Row | None:
+        """The resource a reference points at, if it is contained or in the same Bundle."""
         if reference.startswith("#"):
             return contained(self.holder, reference[1:])
-        return self.around.near(reference) or self.around.outside(reference)
+        return self.around.near(reference)
 
 
 def claimed(resource: Row) -> list[str]:
