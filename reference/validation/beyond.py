@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ..fhir.references import references_in
+from .questionnaires import Questionnaires
 from .run import Check, Run
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
@@ -39,8 +40,10 @@ def asked_by_code(resource: dict[str, Any]) -> list[str]:
     return [f"{_CORE}{name}|4.0.1" for name in names if name]
 
 
-def check_of(kind: str) -> Check | None:
+def check_of(kind: str, engine: Any) -> Check | None:
     """What R4 asks of a type besides its definition; None for most of them."""
+    if kind == "QuestionnaireResponse":
+        return Questionnaires(engine).check
     return {"Bundle": _bundle, "Attachment": _attachment}.get(kind)
 
 

@@ -39,7 +39,7 @@ def bound(key: str, limit: Any, profile: str) -> Check:
 def _is_beyond(value: Any, limit: Any, *, least: bool) -> bool:
     if isinstance(value, str) and isinstance(limit, dict):
         return _is_beyond_now(value, limit, least=least)
-    pair = _comparable(value, limit)
+    pair = comparable(value, limit)
     return bool(pair) and (pair[0] < pair[1] if least else pair[0] > pair[1])  # type: ignore[index]
 
 
@@ -70,7 +70,7 @@ def _duration(limit: dict[str, Any]) -> timedelta | None:
         return None
 
 
-def _comparable(value: Any, limit: Any) -> tuple[Any, Any] | None:
+def comparable(value: Any, limit: Any) -> tuple[Any, Any] | None:
     """Both as what can be compared: of texts, dates of like precision alone."""
     if isinstance(value, str) and isinstance(limit, str):
         return (value, limit) if len(value) == len(limit) else None

@@ -12,6 +12,7 @@ from typing import Any
 from .differentials import Look, laid_over
 from .matching import Discriminators
 from .packages import Package
+from .questions import form_row
 from .terminology import code_system_row, value_set_row
 
 Row = dict[str, Any]
@@ -23,6 +24,11 @@ _BINDING = ("required", "extensible")
 # Rules that the engine checks itself, for every element there is; and dom-6, which advises a
 # narrative for each resource: no payer writes any, and a warning a line would hide the others.
 _LEFT_OUT = ("ele-1", "ext-1", "ref-1", "dom-6")
+# R4's expression of que-12 counts otherwise than its words: of more than one, not of more than two.
+_CORRECTED = {
+    "enableWhen.count() > 2 implies enableBehavior.exists()":
+    "enableWhen.count() > 1 implies enableBehavior.exists()",
+}  # fmt: skip
 # R4 asks the units of vital signs of whatever a component tells, an oxygen flow among it; its own
 # example of one (satO2-fiO2) shows that this was not meant.
 _VITAL_SIGNS = frozenset(
@@ -36,7 +42,7 @@ _LIMITS = ("maxLength", "minValue", "maxValue")
 def compile_package(
     package: Package, look: Look = lambda _canonical: None
 ) -> list[tuple[str, str, str, Row]]:
-    """Rows as (kind, canonical, version, row), kinds being profile, values, codes and places.
+    """Rows as (kind, canonical, version, row): profile, values, codes, questionnaire and places.
 
     Places are where the package's profiles have an extension; their version is the package.
 
@@ -97,6 +103,8 @@ def _row(resource: Row, bases: _Bases) -> tuple[str, Row | None]:
         return "values", value_set_row(resource)
     if resource["resourceType"] == "CodeSystem":
         return "codes", code_system_row(resource)
+    if resource["resourceType"] == "Questionnaire":
+        return "questionnaire", form_row(resource)
     return "profile", _profile_row(resource, bases)
 
 
@@ -239,7 +247,7 @@ def _binding(given: Row | None) -> list[str] | None:
 
 def _constraints(element: Row) -> list[list[str]]:
     return [
-        [c["key"], c.get("severity", "error"), c["expression"]]
+        [c["key"], c.get("severity", "error"), _CORRECTED.get(c["expression"], c["expression"])]
         for c in element.get("constraint") or []
         if c.get("expression") and c["key"] not in _LEFT_OUT
     ]

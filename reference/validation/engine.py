@@ -65,7 +65,7 @@ class Engine:
         place = Place("|".join(key), self.tables.package_of("profile", key), row["root"])
         check = self.object_of(row["root"], place, row["kind"] == "resource")
         wanted = row["type"] if row["kind"] == "resource" else None
-        more = beyond.check_of(str(row["type"]))
+        more = beyond.check_of(str(row["type"]), self)
         check = all_of([check, more]) if more else check
         if wanted is None:
             return check
@@ -322,7 +322,7 @@ class Engine:
         own = {rule[0] for rule in node.get("c") or []}
         rules = self.tables.row("profile", key)["root"].get("c") or []
         left = {"t": [[kind]], "c": [rule for rule in rules if rule[0] not in own]}
-        more = beyond.check_of(kind)
+        more = beyond.check_of(kind, self)
         place = Place("|".join(key), self.tables.package_of("profile", key), {})
         return [*self.invariants(left, place), *([more] if more else [])]
 

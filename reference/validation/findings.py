@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .primitives import NAMES
+
 SEVERITIES = ("error", "warning", "information")
 _PLACES = 10
 _INDEX = re.compile(r"/\d+(?=/|$)")
@@ -98,7 +100,11 @@ def _step(part: str) -> str:
     if part.isdigit():
         return f"[{part}]"
     choice = _CHOICE.match(part)
-    return f".{choice[1]}.ofType({choice[2]})" if choice else f".{part.removeprefix('_')}"
+    if not choice:
+        return f".{part.removeprefix('_')}"
+    # Primitive types have small letters in FHIRPath, as in FHIR.
+    small = choice[2][0].lower() + choice[2][1:]
+    return f".{choice[1]}.ofType({small if small in NAMES else choice[2]})"
 
 
 @dataclass

@@ -65,6 +65,8 @@ class Leaves:
             text = value.get("reference") if isinstance(value, dict) else None
             if not isinstance(text, str):
                 return
+            if " " in text:
+                run.add("error", "reference", at, "a reference without spaces", "another", profile)
             target = run.resolve(text)
             if target is None and text.startswith("#"):
                 run.add("error", "contained", at, "contained", "nothing of that id", profile)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import PayerExchangeError
 
-_KINDS = ("StructureDefinition", "ValueSet", "CodeSystem")
+_KINDS = ("StructureDefinition", "ValueSet", "CodeSystem", "Questionnaire")
 # No published package comes near; an archive that unpacks to more is no package.
 _MOST_BYTES = 400_000_000
 

@@ -35,7 +35,7 @@ _TEXTS["base64Binary"] = (
     r"(?:\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/])*+"
     r"(?:\s*+[0-9A-Za-z+/]\s*+[0-9A-Za-z+/]\s*+(?:=\s*+=|[0-9A-Za-z+/]\s*+=))?\s*+"
 )
-_UNSPACED = ("uri", "url", "canonical", "code")
+_UNSPACED = ("url", "canonical", "code")
 _DATED = ("date", "dateTime", "instant")
 _LEAST = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
 _MOST_INTEGER = 2**31 - 1
@@ -96,6 +96,9 @@ def _text(name: str) -> Check:
             and not value.isspace()
             and (value.isprintable() or unfit(value) is None)
         )
+    if name == "uri":
+        any_url, uuid = _text("url"), _text("uuid")
+        return lambda value: any_url(value) and (not value.startswith("urn:uuid:") or uuid(value))
     if name in _UNSPACED:
         # What is printable and has no space is what the pattern says, and is seen sooner.
         return lambda value: (

@@ -62,6 +62,19 @@ def document(reference, *patients, full="https://own.test/{}", kind="document"):
 ABOUT = ("bundle-reference", "Bundle.entry[0].resource")
 
 
+WHEN = {"question": "1", "operator": "exists", "answerBoolean": True}
+
+
+def identified(system):
+    return {"resourceType": "Patient", "identifier": [{"system": system, "value": "x"}]}
+
+
+def form(conditions):
+    items = [{"linkId": "1", "type": "string"},
+             {"linkId": "2", "type": "string", "enableWhen": conditions}]  # fmt: skip
+    return {"resourceType": "Questionnaire", "status": "draft", "item": items}
+
+
 def narrated(attribute):
     div = f'<div xmlns="http://www.w3.org/1999/xhtml"><p {attribute}="x">text</p></div>'
     return {"resourceType": "Patient", "text": {"status": "generated", "div": div}}
@@ -91,6 +104,12 @@ BASE = [
     (media(8), None),
     (media(9), ("attachment-size", "Media.content.size")),
     ({"resourceType": "Patient", "name": [{"id": "a name:1", "text": "x"}]}, None),
+    (identified("urn:uuid:0b4c6b6e-8d1e-4f0e-9d3a-0d1e8a8f7c11"), None),
+    (identified("urn:uuid:0B4C6B6E-8D1E-4F0E-9D3A-0D1E8A8F7C11"),
+     ("primitive", "Patient.identifier[0].system")),
+    (identified("urn:uuid:1"), ("primitive", "Patient.identifier[0].system")),
+    (form([WHEN]), None),
+    (form([WHEN, WHEN]), ("que-12", "Questionnaire.item[1]")),
     ({"resourceType": "Patient", "id": "a name:1"}, ("primitive", "Patient.id")),
     ({"resourceType": "Patient", "name": [{"text": "x" * (1 << 20)}]}, None),
     ({"resourceType": "Patient", "name": [{"text": "x" * ((1 << 20) + 1)}]},
