@@ -103,20 +103,19 @@ class AuditLog:
             raise ValueError(f"not an audit field or phase: {sorted(unknown) or phase}")
         now = self._clock.now()
         with self._engine.begin() as connection:
-            added = connection.execute(
-                insert(_RECORD).values(
-                    exchange=exchange,
-                    phase=phase,
-                    actor=self._actor,
-                    event=event,
-                    outcome=outcome,
-                    reason=reason,
-                    client=client,
-                    started=instant(started or now),
-                    ended=instant(now),
-                    details=json.write(dict(details or {})).decode(),
-                )
-            )
+            row = {
+                "exchange": exchange,
+                "phase": phase,
+                "actor": self._actor,
+                "event": event,
+                "outcome": outcome,
+                "reason": reason,
+                "client": client,
+                "started": instant(started or now),
+                "ended": instant(now),
+                "details": json.write(dict(details or {})).decode(),
+            }
+            added = connection.execute(insert(_RECORD), row)
             [seq] = added.inserted_primary_key or [0]
             waiting = iter(subjects)
             while some := dict.fromkeys(islice(waiting, _AT_ONCE)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    bindparam,
     or_,
     select,
     update,
@@ -40,6 +41,9 @@ _MATCH = Table(
     Column("matched", String, nullable=False),
     Column("withdrawn", String, nullable=False),
 )
+# Made once: one of them is run for every request.
+_OF_CLIENT = select(_MATCH).where(_MATCH.c.client_id == bindparam("client"))
+_AMONG = _OF_CLIENT.where(_MATCH.c.member.in_(bindparam("members", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +95,14 @@ class Matches:
 
     def of(self, client_id: str, now: datetime) -> dict[str, Match]:
         """The members a client may reach now, by id: matched, consent in force, not withdrawn."""
-        return self._in_force(select(_MATCH).where(_MATCH.c.client_id == client_id), now)
+        return self._in_force(_OF_CLIENT, {"client": client_id}, now)
 
     def among(self, client_id: str, members: Iterable[str], now: datetime) -> dict[str, Match]:
         """The same as `of`, for some members only."""
         found: dict[str, Match] = {}
         asked = iter(members)
         while part := list(islice(asked, _BATCH)):
-            found |= self._in_force(
-                select(_MATCH).where(_MATCH.c.client_id == client_id, _MATCH.c.member.in_(part)),
-                now,
-            )
+            found |= self._in_force(_AMONG, {"client": client_id, "members": part}, now)
         return found
 
     def ended(self, client_id: str, now: datetime) -> set[str]:
@@ -120,9 +121,11 @@ class Matches:
             found = [_match(row) for row in connection.execute(statement).mappings()]
         return {m.member for m in found if m.withdrawn or not in_force(m.consent, now)}
 
-    def _in_force(self, statement: Select[Any], now: datetime) -> dict[str, Match]:
+    def _in_force(
+        self, statement: Select[Any], given: Mapping[str, object], now: datetime
+    ) -> dict[str, Match]:
         with self._engine.connect() as connection:
-            found = [_match(row) for row in connection.execute(statement).mappings()]
+            found = [_match(row) for row in connection.execute(statement, given).mappings()]
         return {m.member: m for m in found if not m.withdrawn and in_force(m.consent, now)}
 
     def withdraw(self, member: str, now: datetime) -> int:

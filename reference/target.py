@@ -92,7 +92,8 @@ class Target:
             if credentials.udap
             else None
         )  # fmt: skip
-        self._tokens: dict[tuple[str, str], AccessToken] = {}
+        self.tokens: dict[tuple[str, str], AccessToken] = {}
+        """By scope and member; targets that share them ask for each once."""
 
     # Discovery and tokens
 
@@ -153,16 +154,16 @@ class Target:
         `patient` sends it beside. Raises TokenRefused when the server refuses.
         """
         key = (scope, member)
-        cached = self._tokens.get(key)
+        cached = self.tokens.get(key)
         now = self.clock.now().timestamp()
         if cached and cached.expires_at - min(_RENEW_BEFORE_S, 0.2 * _life(cached)) > now:
             return cached
-        self._tokens[key] = found = self._new_token(scope, member, binding)
+        self.tokens[key] = found = self._new_token(scope, member, binding)
         return found
 
     def forget_tokens(self) -> None:
         """Throw the cached tokens away, as after a 401."""
-        self._tokens.clear()
+        self.tokens.clear()
 
     def _new_token(self, scope: str, member: str, binding: str) -> AccessToken:
         if self.credentials.token:

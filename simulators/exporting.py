@@ -119,7 +119,6 @@ class ExportRoutes:
             _chunks(stream),
             mimetype=media.FHIR_NDJSON,
             headers={"Content-Length": str(os.fstat(stream.fileno()).st_size)},
-            direct_passthrough=True,
         )
         answer.call_on_close(stream.close)
         return answer

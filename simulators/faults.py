@@ -20,6 +20,8 @@ from ..reference.errors import SettingsError
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+# Where a request finds what lets the next one go on before it.
+END_TURN = "payer_exchange.end_turn"
 TOKEN_LIFE = "token-life"  # noqa: S105 - the name of a fault
 FAULTS = {
     "reset": "a share of requests: the connection is closed without an answer",
@@ -72,6 +74,7 @@ class _Faulty:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self._delay_s:
+            environ.get(END_TURN, lambda: None)()
             time.sleep(self._delay_s)
         name = self._drawn()
         if name == "reset":

@@ -45,7 +45,7 @@ class RequesterOptions:
     intake_workers: int = 0
     profile_check: str = "off"
     profile_packages: tuple[str, ...] = ()
-    threads: int = 8
+    threads: int = 16
     tls: Tls = field(default_factory=Tls)
     """Whom it trusts, and what it shows to the payers it asks."""
     listener: ServerTls | None = None

@@ -36,7 +36,7 @@ class ResponderOptions:
     single_member: bool = True
     bulk: bool = True
     parameters_envelope: bool = False
-    threads: int = 8
+    threads: int = 16
     tls: str = ""
     """test: https with certificates of a test authority of its own."""
     tls_certificate: str = ""

@@ -80,7 +80,7 @@ class Releases:
         """What leaves of the rows given, stripped and filtered, batch by batch."""
         for start in range(0, len(rows), 200):
             batch = rows[start : start + 200]
-            found = {r.key: r for r in self.repository.by_keys([row.key for row in batch])}
+            found = self.repository.with_bodies(batch)
             for row in batch:
                 if row.key in found:
                     yield from self._body(found[row.key], asked, tally)
@@ -138,15 +138,17 @@ class Releases:
 
     def _suspects(self, member: str, hidden: set[Key], pointed_at: set[Key]) -> set[Key]:
         """What is named by the hidden records of a member and by no other."""
-        left = {f"{kind}/{ident}".encode(): (kind, ident) for kind, ident in pointed_at}
+        names = {f"{kind}/{ident}".encode(): (kind, ident) for kind, ident in pointed_at}
+        secret = self.repository.by_keys(sorted(hidden)) if names else ()
+        suspects = {key for row in secret for key in _named_in(row.body, names)} & pointed_at
+        left = {name: key for name, key in names.items() if key in suspects}
         with closing(self.repository.rows(Selection(member))) as rows:
             for row in rows if left else ():
                 if row.key not in hidden:
                     left = {name: key for name, key in left.items() if name not in row.body}
                 if not left:
-                    return set()
-        named = self.repository.by_keys(sorted(hidden)) if left else ()
-        return set(left.values()) & {key for row in named for key in _named_in(row.body, left)}
+                    break
+        return set(left.values())
 
     def _shared(self, asked: ReleaseRequest, today: date, tally: Tally | None) -> list[Row]:
         keys: list[Key] = sorted(

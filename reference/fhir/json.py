@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -66,6 +67,17 @@ def _integer(text: str) -> int | orjson.Fragment:
     return int(text) if len(text) <= _SHORT_INTEGER else _verbatim_number(text)
 
 
+def _number(text: str) -> int | float:
+    """A number, as `read` has it: one that is too long for `write` loses its last digits.
+
+    Raises ValueError for one that no float is near to.
+    """
+    number = int(text) if len(text) <= _SHORT_INTEGER else float(text)
+    if math.isinf(number):
+        raise ValueError("a number without an end")
+    return number
+
+
 def read_large_object(body: bytes) -> dict[str, Any]:
     """As `read_object`, for a body of many members, whose depth is left to check with each.
 
@@ -104,7 +116,10 @@ def read_object(body: bytes) -> dict[str, Any]:
     _check_depth(body)
     try:
         value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+            body.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_int=_number,
         )
         if b"\\u" in body:
             _check_text(value)

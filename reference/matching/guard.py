@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Float, Index, MetaData, Select, String, Table, delete, select
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Index,
+    MetaData,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+)
 
 from ..limits import Limits
 from ..store.database import put_rows
@@ -39,6 +51,20 @@ _TRIED = Table(
     Column("item", String, primary_key=True),
     Column("moment", Float, nullable=False, index=True),
     Index("tried_match_by_time", "client", "key", "moment"),
+)
+
+# Made once: both are run for every match.
+_FAILED = select(_TRIED.c.key, _TRIED.c.item, _TRIED.c.moment).where(
+    _TRIED.c.client == bindparam("client"), _TRIED.c.moment > bindparam("since")
+)
+_WITH_THESE = _FAILED.where(_TRIED.c.key.in_(bindparam("keys", expanding=True)))
+_IN_ALL = (
+    select(_TRIED.c.moment)
+    .where(_TRIED.c.client == bindparam("client"), _TRIED.c.key == _ANYBODY)
+    .where(_TRIED.c.moment > bindparam("since"))
+    .order_by(_TRIED.c.moment.desc())
+    .offset(bindparam("fewer"))
+    .limit(1)
 )
 
 _Pairs = frozenset[tuple[str, str]]
@@ -111,13 +137,13 @@ class MatchGuard:
     def for_one(self, client_id: str, patient: Any, coverage: Any, now: datetime) -> Tried:
         """The client's failures with this person and this card."""
         keys = {key for key, _ in pairs_of(patient, coverage)}
-        statement = self._of(client_id, now).where(_TRIED.c.key.in_(keys))
-        return Tried(self, client_id).load(self._rows(statement))
+        given = {**_of(client_id, now), "keys": sorted(keys)}
+        return Tried(self, client_id).load(self._rows(_WITH_THESE, given))
 
     def for_many(self, client_id: str, now: datetime) -> Tried:
         """All of the client's failures that count: one question for a whole batch."""
-        statement = self._of(client_id, now).where(_TRIED.c.key != _ANYBODY)
-        return Tried(self, client_id).load(self._rows(statement))
+        statement = _FAILED.where(_TRIED.c.key != _ANYBODY)
+        return Tried(self, client_id).load(self._rows(statement, _of(client_id, now)))
 
     def client_wait_s(self, client_id: str, now: datetime) -> float:
         """How many seconds a client waits that asked for too many in vain; 0 when it need not."""
@@ -125,16 +151,9 @@ class MatchGuard:
         if not most:
             return 0.0
         moment = now.timestamp()
-        statement = (
-            select(_TRIED.c.moment)
-            .where(_TRIED.c.client == client_id, _TRIED.c.key == _ANYBODY)
-            .where(_TRIED.c.moment > moment - HOUR_S)
-            .order_by(_TRIED.c.moment.desc())
-            .offset(most - 1)
-            .limit(1)
-        )
+        given = {"client": client_id, "since": moment - HOUR_S, "fewer": most - 1}
         with self._engine.connect() as connection:
-            found = connection.execute(statement).scalar()
+            found = connection.execute(_IN_ALL, given).scalar()
         return 0.0 if found is None else float(found) + HOUR_S - moment
 
     def keep(self, rows: list[dict[str, Any]], now: datetime) -> None:
@@ -148,14 +167,16 @@ class MatchGuard:
             connection.execute(delete(_TRIED).where(_TRIED.c.moment <= now.timestamp() - DAY_S))
             put_rows(connection, _TRIED, ordered)
 
-    def _of(self, client_id: str, now: datetime) -> Select[Any]:
-        return select(_TRIED.c.key, _TRIED.c.item, _TRIED.c.moment).where(
-            _TRIED.c.client == client_id, _TRIED.c.moment > now.timestamp() - DAY_S
-        )
-
-    def _rows(self, statement: Select[Any]) -> list[tuple[str, str, float]]:
+    def _rows(
+        self, statement: Select[Any], given: Mapping[str, object]
+    ) -> list[tuple[str, str, float]]:
         with self._engine.connect() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(statement)]
+            return [(row[0], row[1], row[2]) for row in connection.execute(statement, given)]
+
+
+def _of(client_id: str, now: datetime) -> dict[str, object]:
+    """A client's failures that still count."""
+    return {"client": client_id, "since": now.timestamp() - DAY_S}
 
 
 def pairs_of(patient: Mapping[str, Any], coverage: Mapping[str, Any]) -> _Pairs:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, MetaData, String, Table, Text, delete, select
+from sqlalchemy import Column, Engine, MetaData, String, Table, Text, bindparam, delete, select
 
 from ..errors import SettingsError
 from ..fhir import json
@@ -26,6 +26,8 @@ _CLIENT = Table(
     Column("client_id", String, primary_key=True),
     Column("content", Text, nullable=False),
 )
+# Made once: it is run for every token and every match.
+_ONE = select(_CLIENT.c.content).where(_CLIENT.c.client_id == bindparam("client"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,8 @@ class ClientRegistry:
 
     def find(self, client_id: str) -> Client | None:
         """The client with that id, whatever its state, or None."""
-        statement = select(_CLIENT.c.content).where(_CLIENT.c.client_id == client_id)
         with self._engine.connect() as connection:
-            content = connection.execute(statement).scalar()
+            content = connection.execute(_ONE, {"client": client_id}).scalar()
         return _client(json.read(content)) if content else None
 
     def all(self) -> list[Client]:

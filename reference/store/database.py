@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,17 @@ def put_rows(connection: Connection, table: Table, rows: Iterable[Mapping[str, A
     values = list(rows)
     if not values:
         return
-    insert: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    connection.execute(_upsert(connection.dialect.name, table, *values[0]), values)
+
+
+@lru_cache(maxsize=64)
+def _upsert(dialect: str, table: Table, *names: str) -> Any:
+    """Made once for each table: to make it costs more than to run it."""
+    insert: Any = sqlite_insert if dialect == "sqlite" else postgresql_insert
     keys = [column.name for column in table.primary_key]
     statement = insert(table)
-    changed = {name: statement.excluded[name] for name in values[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), values)
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

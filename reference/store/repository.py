@@ -8,13 +8,15 @@ along whatever its resources point at without reading them.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Engine, RowMapping, Table, delete, func, insert, or_, select
+from sqlalchemy import Engine, Select, Table, bindparam, delete, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 
 from ..clock import Clock, SystemClock
@@ -56,8 +58,7 @@ class Stored:
     """The bytes that leave without amounts; empty: the same; None: not decided."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One stored resource; `body` is empty when the caller asked for facts only."""
 
     seq: int
@@ -84,7 +85,16 @@ class Selection:
     types: Sequence[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
-    keys: Sequence[Key] | None = field(default=None)
+
+    def given(self) -> dict[str, Any]:
+        """The values of the conditions that are not left open, as the statement needs them."""
+        found = {
+            "compartment": self.compartment,
+            "types": None if self.types is None else list(self.types),
+            "since": self.since and sortable(self.since),
+            "until": self.until and sortable(self.until),
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 _FACTS = [
@@ -101,6 +111,23 @@ _FACTS = [
     )
 ]
 _BATCH = 500
+# Statements are made once: to make one for each request costs more than to run it.
+_CONDITIONS: dict[str, Any] = {
+    "compartment": RESOURCE.c.compartment == bindparam("compartment"),
+    "types": RESOURCE.c.type.in_(bindparam("types", expanding=True)),
+    "since": RESOURCE.c.last_updated > bindparam("since"),
+    "until": RESOURCE.c.last_updated <= bindparam("until"),
+    "type": RESOURCE.c.type == bindparam("type"),
+    "ids": RESOURCE.c.id.in_(bindparam("ids", expanding=True)),
+    "numbers": RESOURCE.c.seq.in_(bindparam("numbers", expanding=True)),
+}
+_OUTWARD_OF = select(OUTWARD).where(OUTWARD.c.compartment.in_(bindparam("among", expanding=True)))
+_STORED_OUTWARD_OF = _OUTWARD_OF.where(or_(is_shared(OUTWARD), leads_on(OUTWARD)))
+_MARKED = RESOURCE.c.compartment.in_(bindparam("among", expanding=True)), RESOURCE.c.marks != ""
+_MARKS_OF = select(RESOURCE.c.compartment, RESOURCE.c.marks).distinct().where(*_MARKED)
+_WITH_MARKS = select(*_FACTS).where(
+    *_MARKED, RESOURCE.c.marks.in_(bindparam("marks", expanding=True))
+)
 
 
 class Repository:
@@ -141,20 +168,16 @@ class Repository:
 
     def get(self, kind: str, ident: str) -> Row | None:
         """The resource with that type and id, or None."""
-        statement = select(RESOURCE).where(RESOURCE.c.type == kind, RESOURCE.c.id == ident)
-        with self._engine.connect() as connection:
-            found = connection.execute(statement).mappings().first()
-        return _row(found) if found else None
+        return next(self.by_keys([(kind, ident)]), None)
 
     def rows(self, selection: Selection, *, bodies: bool = True) -> Generator[Row, None, None]:
         """The rows selected, in the order they were stored."""
-        columns = [*_FACTS, RESOURCE.c.body, RESOURCE.c.released] if bodies else _FACTS
-        statement = select(*columns).where(*_conditions(selection)).order_by(RESOURCE.c.seq)
-        streamed = statement.execution_options(yield_per=_BATCH)
+        given = selection.given()
+        streamed = _selected(bodies, *given).execution_options(yield_per=_BATCH)
         # Closed here, for a caller may have seen enough before the end.
-        with self._engine.connect() as connection, connection.execute(streamed) as result:
-            for found in result.mappings():
-                yield _row(found)
+        with self._engine.connect() as connection, connection.execute(streamed, given) as result:
+            for part in result.partitions():
+                yield from map(_row, part)
 
     def scan(self, request: ScanRequest) -> Iterator[Scanned]:
         """The resources of many compartments with what leaves of them, one compartment at a time.
@@ -179,23 +202,40 @@ class Repository:
 
     def marks_of(self, compartments: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The different marks that the resources of each compartment bear."""
-        among = (RESOURCE.c.compartment.in_(compartments), RESOURCE.c.marks != "")
-        statement = select(RESOURCE.c.compartment, RESOURCE.c.marks).distinct().where(*among)
         with self._engine.connect() as connection:
-            yield from ((row[0], row[1]) for row in connection.execute(statement))
+            found = connection.execute(_MARKS_OF, {"among": list(compartments)})
+            yield from ((row[0], row[1]) for row in found)
 
     def marked(self, compartments: Sequence[str], marks: Sequence[str]) -> Iterator[Row]:
         """The rows, without bodies, that bear one of some marks."""
-        among = RESOURCE.c.compartment.in_(compartments)
-        statement = select(*_FACTS).where(among, RESOURCE.c.marks.in_(marks))
+        among = {"among": list(compartments), "marks": list(marks)}
         with self._engine.connect() as connection:
-            for found in connection.execute(statement.where(RESOURCE.c.marks != "")).mappings():
+            for found in connection.execute(_WITH_MARKS, among):
                 yield _row(found)
 
     def by_keys(self, keys: Sequence[Key], *, bodies: bool = True) -> Iterator[Row]:
         """The resources with these types and ids, in no particular order; missing ones left out."""
-        for start in range(0, len(keys), _BATCH):
-            yield from self.rows(Selection(keys=keys[start : start + _BATCH]), bodies=bodies)
+        by_type: dict[str, list[str]] = defaultdict(list)
+        for kind, ident in keys:
+            by_type[kind].append(ident)
+        for kind, idents in by_type.items():
+            for part in _batches(idents, _BATCH):
+                yield from self._found(bodies, {"type": kind, "ids": part})
+
+    def with_bodies(self, rows: Iterable[Row]) -> dict[Key, Row]:
+        """Rows that were read without bodies, with them, by key; what is gone since is missing."""
+        found: dict[Key, Row] = {}
+        for part in _batches(rows, _BATCH):
+            read = self._found(True, {"numbers": [row.seq for row in part]})
+            found.update((row.key, row) for row in read)
+            # What was replaced since has another number.
+            moved = [row.key for row in part if row.key not in found]
+            found.update((row.key, row) for row in self.by_keys(moved))
+        return found
+
+    def _found(self, bodies: bool, given: dict[str, Any]) -> list[Row]:
+        with self._engine.connect() as connection:
+            return list(map(_row, connection.execute(_selected(bodies, *given), given).all()))
 
     def shared_by(self, compartment: str, *, unless: Iterable[Key] = ()) -> set[Key]:
         """Keys of what a compartment needs from outside: its references, followed to the end.
@@ -216,12 +256,11 @@ class Repository:
         self, compartments: Sequence[str], *, stored: bool = True
     ) -> dict[str, set[Key]]:
         """What each compartment points at; with `stored` only what is, or led on, outside all."""
-        statement = select(OUTWARD).where(OUTWARD.c.compartment.in_(compartments))
-        if stored:
-            statement = statement.where(or_(is_shared(OUTWARD), leads_on(OUTWARD)))
+        statement = _STORED_OUTWARD_OF if stored else _OUTWARD_OF
         found: dict[str, set[Key]] = {}
         with self._engine.connect() as connection:
-            for compartment, kind, ident in connection.execute(statement):
+            rows = connection.execute(statement, {"among": list(compartments)}).all()
+            for compartment, kind, ident in rows:
                 found.setdefault(compartment, set()).add((kind, ident))
         return found
 
@@ -311,21 +350,11 @@ def _insert_new(connection: Any, table: Table, rows: AbstractSet[tuple[str, ...]
     connection.execute(statement, [dict(zip(names, row, strict=True)) for row in sorted(rows)])
 
 
-def _conditions(selection: Selection) -> list[Any]:
-    found: list[Any] = []
-    if selection.compartment is not None:
-        found.append(RESOURCE.c.compartment == selection.compartment)
-    if selection.types is not None:
-        found.append(RESOURCE.c.type.in_(list(selection.types)))
-    if selection.since is not None:
-        found.append(RESOURCE.c.last_updated > sortable(selection.since))
-    if selection.until is not None:
-        found.append(RESOURCE.c.last_updated <= sortable(selection.until))
-    if selection.keys is not None:
-        found.append(
-            key_condition(RESOURCE, selection.keys) if selection.keys else RESOURCE.c.seq < 0
-        )
-    return found
+@lru_cache(maxsize=64)
+def _selected(bodies: bool, *given: str) -> Select[Any]:
+    """The rows for which the named conditions hold, in the order they were stored."""
+    columns = [*_FACTS, RESOURCE.c.body, RESOURCE.c.released] if bodies else _FACTS
+    return select(*columns).where(*(_CONDITIONS[name] for name in given)).order_by(RESOURCE.c.seq)
 
 
 def _as_row(resource: Stored) -> dict[str, Any]:
@@ -342,23 +371,15 @@ def _as_row(resource: Stored) -> dict[str, Any]:
     }
 
 
-def _row(found: RowMapping) -> Row:
-    return Row(
-        seq=found["seq"],
-        compartment=found["compartment"],
-        type=found["type"],
-        id=found["id"],
-        version=found["version"],
-        last_updated=found["last_updated"],
-        service_date=found["service_date"],
-        marks=frozenset(found["marks"].split()),
-        body=bytes(found["body"]) if "body" in found else b"",
-        released=_bytes(found["released"]) if "released" in found else None,
-    )
+def _row(found: Any) -> Row:
+    """A row of its columns: the facts, and body and released where they were read."""
+    seq, compartment, kind, ident, version, updated, served, marks, *bodies = found
+    return Row(seq, compartment, kind, ident, version, updated, served, _marks(marks), *bodies)
 
 
-def _bytes(found: Any) -> bytes | None:
-    return None if found is None else bytes(found)
+@lru_cache(maxsize=4096)
+def _marks(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from sqlalchemy import Engine, Select, and_, or_, select
+from sqlalchemy import Engine, bindparam, select
 
 from .tables import SHARED_REFERENCE, Key
 
 # Types that belong to one member or to none, whoever points at them.
 _NEVER_SHARED = frozenset({"Patient", "Provenance"})
 _BATCH = 500
+_TABLE = SHARED_REFERENCE.c
+_REFERENCES_OF = select(_TABLE.from_id, _TABLE.type, _TABLE.id).where(
+    _TABLE.from_type == bindparam("kind"), _TABLE.from_id.in_(bindparam("idents", expanding=True))
+)
 # So many shared resources are remembered before everything is forgotten: memory stays flat.
 _REMEMBERED = 100_000
 
@@ -57,9 +60,10 @@ class Sharing:
         with self._engine.connect() as connection:
             while new:
                 found: dict[Key, list[Key]] = {key: [] for key in new}
-                for part in _parts(sorted(new)):
-                    for row in connection.execute(_references_of(part)):
-                        found[row[0], row[1]].append((row[2], row[3]))
+                for kind, idents in _parts(new):
+                    part = {"kind": kind, "idents": idents}
+                    for source, *target in connection.execute(_REFERENCES_OF, part).all():
+                        found[kind, source].append((target[0], target[1]))
                 self._targets.update((key, tuple(targets)) for key, targets in found.items())
                 step = (target for targets in found.values() for target in targets)
                 new = _shareable(step) - self._targets.keys()
@@ -69,16 +73,11 @@ def _shareable(keys: Collection[Key] | Iterator[Key]) -> set[Key]:
     return {key for key in keys if key[0] not in _NEVER_SHARED}
 
 
-def _parts(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH))
-
-
-def _references_of(keys: Sequence[Key]) -> Select[Any]:
-    table = SHARED_REFERENCE.c
+def _parts(keys: Iterable[Key]) -> Iterator[tuple[str, list[str]]]:
+    """The ids of each type, so many at a time."""
     by_type: dict[str, list[str]] = {}
-    for kind, ident in keys:
+    for kind, ident in sorted(keys):
         by_type.setdefault(kind, []).append(ident)
-    wanted = (
-        and_(table.from_type == kind, table.from_id.in_(idents)) for kind, idents in by_type.items()
-    )
-    return select(table.from_type, table.from_id, table.type, table.id).where(or_(*wanted))
+    for kind, idents in by_type.items():
+        for start in range(0, len(idents), _BATCH):
+            yield kind, idents[start : start + _BATCH]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     delete,
     insert,
     select,
@@ -39,6 +40,14 @@ _BINDING = Table(
     Column("sha256", String, primary_key=True),
     Column("thumbprint", String, nullable=False),
     Column("expires", Float, nullable=False, index=True),
+)
+
+
+# Made once: it is run for every request.
+_FOUND = (
+    select(_TOKEN, _BINDING.c.thumbprint)
+    .select_from(_TOKEN.outerjoin(_BINDING, _TOKEN.c.sha256 == _BINDING.c.sha256))
+    .where(_TOKEN.c.sha256 == bindparam("digest"))
 )
 
 
@@ -77,15 +86,14 @@ class TokenStore:
         moment = now.timestamp()
         with self._engine.begin() as connection:
             connection.execute(delete(_TOKEN).where(_TOKEN.c.expires < moment))
-            connection.execute(
-                insert(_TOKEN).values(
-                    sha256=_digest(token),
-                    client_id=client_id,
-                    scope=" ".join(scopes),
-                    member=member,
-                    expires=moment + self.lifetime_s,
-                )
-            )
+            row = {
+                "sha256": _digest(token),
+                "client_id": client_id,
+                "scope": " ".join(scopes),
+                "member": member,
+                "expires": moment + self.lifetime_s,
+            }
+            connection.execute(insert(_TOKEN), row)
             if thumbprint:
                 self._bind(connection, token, thumbprint, moment)
         return token
@@ -97,14 +105,8 @@ class TokenStore:
 
     def find(self, token: str, now: datetime) -> Grant | None:
         """What the token allows, or None when it is unknown, revoked or expired."""
-        bound = _TOKEN.outerjoin(_BINDING, _TOKEN.c.sha256 == _BINDING.c.sha256)
-        statement = (
-            select(_TOKEN, _BINDING.c.thumbprint)
-            .select_from(bound)
-            .where(_TOKEN.c.sha256 == _digest(token))
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(statement).mappings().first()
+            row = connection.execute(_FOUND, {"digest": _digest(token)}).mappings().first()
         if row is None or row["expires"] <= now.timestamp():
             return None
         scopes = tuple(row["scope"].split())

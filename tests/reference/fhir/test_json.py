@@ -76,6 +76,11 @@ def test_a_good_body_is_taken(body):
     assert "a" in json.read_object(body)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**300])
+def test_a_body_with_a_number_of_any_length_can_be_written_again(number):
+    assert json.write(json.read_object(b'{"a":%d}' % number))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_object_or_a_bad_request(body):
     # Anything but a BadRequest fails the test.
