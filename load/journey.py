@@ -51,17 +51,20 @@ class Journey:
         meter: Meter,
         uninterrupted: Callable[[Callable[[], str]], str] = lambda work: work(),
         downloads: Downloads | None = None,
+        matched: dict[str, str] | None = None,
     ) -> None:
         """`uninterrupted` does a kick-off to its end, so that its job can always be deleted.
 
         `downloads` is how the files of exports are downloaded: whole, once, one after the other
-        unless it says more.
+        unless it says more. With `matched`, whom a client has matched and its tokens are kept
+        there and in the target from journey to journey; without, every client comes anew.
         """
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
         self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
         self._group = asked.group
         self._results = Downloader(target, meter, self._may_go)
         self._exports = Downloader(target, meter, self._may_go, downloads)
+        self._matched = matched
         self.impatient = False
         """Whether this client polls without waiting as it is told: it must be refused."""
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
@@ -87,7 +90,7 @@ class Journey:
         return Delivery(sampled=False)
 
     def _go_match(self, members: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
-        self._match(members[0])
+        self._asked(members[0])
         return Delivery(sampled=False)
 
     def _go_search(self, members: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
@@ -181,8 +184,8 @@ class Journey:
     @contextmanager
     def _whole(self, name: str) -> Iterator[float]:
         """The moment a journey begins; one that cannot go on is a broken measure, not a crash."""
-        # Every journey is that of a client who comes anew: no token of an earlier one is kept.
-        self.target.forget_tokens()
+        if self._matched is None:  # a client who comes anew
+            self.target.forget_tokens()
         try:
             yield perf_counter()
         except PayerExchangeError as error:
@@ -192,6 +195,13 @@ class Journey:
             self.meter.broken(name, f"An answer has not the shape that the guides say ({kind}).")
 
     def _match(self, member: ExpectedMember) -> str:
+        if self._matched is None:
+            return self._asked(member)
+        if member.patient_id not in self._matched:
+            self._matched[member.patient_id] = self._asked(member)
+        return self._matched[member.patient_id]
+
+    def _asked(self, member: ExpectedMember) -> str:
         body = self._truth.match_body(member, self.today())
         with self.meter.step("match", 200):
             token = self.target.token(self._auth.match_scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from locust import User, constant, task
 from locust.exception import StopUser
 
 from ..reference.settings import Settings
+from ..reference.target import AccessToken
 from .journey import Journey
 from .measures import LocustMeter
 from .members import TruthTable
@@ -56,6 +57,14 @@ class OwnOptions:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the clients of a process keep from journey to journey, where they keep anything."""
+
+    tokens: dict[tuple[str, str], AccessToken] = field(default_factory=dict)
+    matched: dict[str, str] = field(default_factory=dict)
+
+
 class Requester:
     """One client with connections and tokens of its own, on one journey at a time.
 
@@ -65,17 +74,31 @@ class Requester:
     """
 
     def __init__(
-        self, settings: Settings, truth: TruthTable, environment: Any, scenario: Scenario
+        self,
+        settings: Settings,
+        truth: TruthTable,
+        environment: Any,
+        scenario: Scenario,
+        kept: Kept,
     ) -> None:
         self.meter, downloads = LocustMeter(environment), scenario.downloads
         # A connection for each stream, so that none is made anew for each file.
         most = max(10, downloads.streams)
         self.target = open_target(
-            settings, self.meter, self._sleep, scenario.tries, connections=most
+            settings,
+            self.meter,
+            self._sleep,
+            scenario.tries,
+            connections=most,
         )
+        if scenario.keeps:
+            self.target.tokens = kept.tokens
         self.meter.token_url = settings.target.auth.token_url
         self._may_go = Permission(settings.target)
-        self.journey = Journey(self.target, settings.target, truth, self.meter, whole, downloads)
+        matched = kept.matched if scenario.keeps else None
+        self.journey = Journey(
+            self.target, settings.target, truth, self.meter, whole, downloads, matched
+        )
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, _IMPATIENT_S) if self.journey.impatient else seconds)
@@ -118,6 +141,7 @@ class RequestingPayer(User):
 
     wait_time = constant(0)
     plans: ClassVar[dict[int, Plan]] = {}
+    kept: ClassVar[dict[int, Kept]] = {}
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -125,6 +149,7 @@ class RequestingPayer(User):
         self._settings = settings_for(own.config, own.url)
         self._truth = truth_for(self._settings, own.flavour)
         self._scenario = flavoured(read_scenario(own.scenario), own.flavour)
+        self._kept = self.kept.setdefault(id(environment), Kept())
         self._first = self._requester()
         self._index = environment.runner.worker_index
         self._processes: int = environment.parsed_options.payer_processes
@@ -133,6 +158,7 @@ class RequestingPayer(User):
             id(environment), Plan(self._scenario, self._truth, self._index, self._processes)
         )
         self._timeline: Timeline = environment.payer_timeline
+        self._timeline.warm_up_s = self._scenario.arrivals.warm_up_s
 
     def on_start(self) -> None:
         url = self._first.discover()
@@ -152,7 +178,7 @@ class RequestingPayer(User):
         self._go(self._first)
 
     def _requester(self) -> Requester:
-        return Requester(self._settings, self._truth, self.environment, self._scenario)
+        return Requester(self._settings, self._truth, self.environment, self._scenario, self._kept)
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()

@@ -26,6 +26,7 @@ class LocustMeter:
 
     def __init__(self, environment: Environment) -> None:
         self._request: Any = environment.events.request
+        self._timeline: Timeline = environment.payer_timeline  # type: ignore[attr-defined]
         self._step = "other"
         self._accepted: frozenset[int] = frozenset({200})
         self.token_url = ""
@@ -71,7 +72,9 @@ class LocustMeter:
         resources: int = 0,
         problem: str = "",
     ) -> None:
-        self._request.fire(
+        # A failure counts whenever it comes, and so does a verdict.
+        warm = self._timeline.warming_up and kind != CHECK and not problem
+        (self._timeline.see if warm else self._request.fire)(
             request_type=kind,
             name=name,
             response_time=None if problem else value,

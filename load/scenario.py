@@ -54,6 +54,8 @@ class Arrivals:
     in_flight: float = 100
     """Journeys at once; a start that finds them all under way is dropped, and told as such."""
     duration_s: float = 20.0
+    warm_up_s: float = 0.0
+    """What succeeds in the first so many seconds is kept out of the figures."""
     seed: float = 1
 
     def shape_over(self, seconds: float) -> Shape:
@@ -73,6 +75,8 @@ class Scenario:
     bulk_members: int = 10
     impatient: float = 0.0
     """The share of journeys whose client polls without waiting as it is told."""
+    keeps: bool = False
+    """Whether clients keep whom they have matched, and their tokens, from journey to journey."""
     tries: int = 1
     """How often a client asks in all, where its connection is closed or the answer is 503."""
     faults: tuple[str, ...] = ()
@@ -131,6 +135,7 @@ def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
         thresholds_of(section(content.get("thresholds", {}), f"{name}: [thresholds]"), name),
         int(number(content.get("bulk_members", 10), f"{name}: bulk_members")),
         min(1.0, number(content.get("impatient", 0.0), f"{name}: impatient")),
+        _yes(content.get("keeps", False), f"{name}: keeps"),
         max(1, int(number(content.get("tries", 1), f"{name}: tries"))),
         _texts(content.get("faults", []), f"{name}: faults"),
         downloads=_downloads(section(content.get("downloads", {}), f"{name}: [downloads]"), name),
@@ -143,12 +148,16 @@ def _texts(found: Any, where: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _yes(found: Any, where: str) -> bool:
+    if not isinstance(found, bool):
+        raise SettingsError(f"{where} must be true or false.")
+    return found
+
+
 def _downloads(content: Mapping[str, Any], name: str) -> Downloads:
     where = f"{name}: section [downloads]"
     known_keys(content, [f.name for f in fields(Downloads)], where)
-    packed = content.get("gzip", True)
-    if not isinstance(packed, bool):
-        raise SettingsError(f"{where} gzip must be true or false.")
+    packed = _yes(content.get("gzip", True), f"{where} gzip")
     counts = [int(number(content.get(key, 1), f"{where} {key}")) for key in ("streams", "repeat")]
     resumed = number(content.get("resume", 0.0), f"{where} resume")
     for key, value, most in zip(("streams", "repeat"), counts, MOST_DOWNLOADS, strict=True):
@@ -190,6 +199,8 @@ def _bounded(found: Arrivals, where: str) -> None:
         value = getattr(found, key)
         if value > cap or (not value and key != "peak_per_s"):
             raise SettingsError(f"{where} {key} must be above 0 and {cap:g} at most.")
+    if found.warm_up_s >= found.duration_s:
+        raise SettingsError(f"{where} warm_up_s must be shorter than duration_s.")
 
 
 def turns(shares: Mapping[str, float]) -> Iterator[str]:

@@ -64,11 +64,13 @@ class Timeline:
 
     def __init__(self, events: Any) -> None:
         self.begun = time.time()
+        self.warm_up_s = 0.0
+        """What succeeds in the first so many seconds is shown over time, and in no figure."""
         self.own = Share()
         self._others: defaultdict[str, Share] = defaultdict(Share)
         self._in_flight = 0
         events.test_start.add_listener(self._begin)
-        events.request.add_listener(self._see)
+        events.request.add_listener(self.see)
 
     def report(self, data: dict[str, Any]) -> None:
         """Put into a worker's report what the master may not know yet.
@@ -151,7 +153,8 @@ class Timeline:
 
     def distribution(self) -> list[tuple[float, int]]:
         """The times of whole journeys in milliseconds, and how often each came."""
-        return sorted(_sum(t for s in self.shares for t in s.times.values()).items())
+        warm = (t for s in self.shares for at, t in s.times.items() if at >= self.warm_up_s)
+        return sorted(_sum(warm).items())
 
     def _begin(self, **_: Any) -> None:
         self.begun = time.time()
@@ -164,7 +167,12 @@ class Timeline:
     def _second(self) -> int:
         return max(0, int(time.time() - self.begun))
 
-    def _see(
+    @property
+    def warming_up(self) -> bool:
+        """Whether what happens now is kept out of the figures."""
+        return time.time() < self.begun + self.warm_up_s
+
+    def see(
         self,
         request_type: str,
         name: str,
@@ -174,8 +182,9 @@ class Timeline:
         context: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """Count one request, measure or check."""
         row, resources = self._row(), (context or {}).get("resources", 0)
-        self.own.resources[name] += resources
+        self.own.resources[name] += 0 if self.warming_up else resources
         row["failures"] += exception is not None
         row["requests"] += request_type == REQUEST
         # A file's octets are told of its download: its request is streamed and has no body. What

@@ -107,6 +107,23 @@ def test_a_payer_with_a_defect_is_not_passed_for_being_fast(tmp_path, defect, wh
     assert where in {e.name for e in results.figures.errors}
 
 
+def test_clients_may_keep_whom_they_matched_and_warm_up_before_anything_counts(config, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        "keeps = true\n[journeys]\neverything = 1\n[arrivals]\nduration_s = 6\nwarm_up_s = 3\n",
+        encoding="utf-8",
+    )
+    results = run_load(LoadRequest(str(own), config, report_dir=tmp_path))
+    assert results.exit_status == 0
+    # Seventeen members are soon matched, each once, and all of it before it counts.
+    assert results.figures.measure("match") is None
+    assert results.figures.measure("token") is None
+    counted = results.figures.measure("everything-job").count
+    shown = sum(row["journeys"] for row in results.figures.timeline)
+    assert 0 < counted < shown
+    assert sum(n for _, n in results.figures.distribution) <= counted + 1
+
+
 def test_an_unreachable_target_is_not_judged(config, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -41,6 +41,8 @@ def test_a_scenario_of_ones_own_is_a_file(tmp_path):
         ({**PLAIN, "arrivals": {"shape": "wave"}}, "one of hold"),
         ({**PLAIN, "arrivals": {"rate_per_s": 1e6}}, "2000 at most"),
         ({**PLAIN, "arrivals": {"duration_s": 0}}, "above 0"),
+        ({**PLAIN, "arrivals": {"duration_s": 5, "warm_up_s": 5}}, "shorter than duration_s"),
+        ({**PLAIN, "keeps": 1}, "true or false"),
         ({**PLAIN, "thresholds": {"measures": {"mach": {}}}}, "Did you mean match"),
     ],
 )

@@ -45,6 +45,15 @@ def test_reports_of_workers_add_up_and_count_once_when_told_twice():
     assert master.distribution() == [(10.0, 1), (30.0, 1)]
 
 
+def test_what_comes_while_a_run_warms_up_is_shown_and_in_no_figure():
+    found, request = timeline()
+    found.warm_up_s = 3600.0
+    journey(request, 10.0, resources=4)
+    assert found.warming_up
+    assert found.told()[0]["journeys"] == 1
+    assert (found.distribution(), found.resources["job"]) == ([], 0)
+
+
 def test_what_is_brought_counts_once_though_a_file_is_a_request_and_a_download():
     found, request = timeline()
     for kind, name, octets in (
