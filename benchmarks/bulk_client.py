@@ -34,11 +34,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from payer_exchange.reference.credentials import Credentials
 from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.http import HttpClient
 from payer_exchange.reference.secret import Secret, SecretKey
 from payer_exchange.reference.settings import read_settings
-from payer_exchange.reference.target import AccessToken, Credentials, Target
+from payer_exchange.reference.target import AccessToken, Target
 
 _CHUNK = 1 << 20
 _CLIENT = "requesting-payer"

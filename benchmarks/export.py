@@ -42,7 +42,8 @@ MODELS = 40
 
 def models(resources: int) -> tuple[list[list[Stored]], list[Stored]]:
     """Records of so many resources each, and what they share."""
-    population, records, shared = Population(1, 400, date(2027, 1, 1)), [], {}
+    population, records = Population(1, 400, date(2027, 1, 1)), list[list[Stored]]()
+    shared: dict[tuple[str, str], Stored] = {}
     for index in range(400):
         kept = [decided(stored_line(b, now=NOW)) for _, _, b in population.record(index).resources]
         own = [r for r in kept if r.compartment]
@@ -94,13 +95,18 @@ def make(folder: Path, members: int, resources: int) -> None:
     engine.dispose()
 
 
+def jobs_of(folder: Path, **options: Any) -> ExportJobs:
+    """The export jobs of a payer over the store in the folder."""
+    engine, clock = open_data_dir(folder, "payer"), SystemClock()
+    releases = Releases(Repository(engine), DataScope(), "http://x/fhir")
+    log = AuditLog(engine, "responding", clock)
+    work = ExportWork(releases, Matches(engine), log, clock, "payer")
+    return ExportJobs(engine, folder / "exports", clock, {EXPORT: work.write}, **options)
+
+
 def export(folder: Path) -> dict[str, Any]:
     """Export everybody, and tell how long it took and how much memory."""
-    engine, clock = open_data_dir(folder, "payer"), SystemClock()
-    releases, matches = Releases(Repository(engine), DataScope()), Matches(engine)
-    work = ExportWork(releases, matches, AuditLog(engine, "responding", clock), clock, "payer")
-    jobs = ExportJobs(engine, folder / "exports", clock, {EXPORT: work.write},
-                      elsewhere=lambda: True)  # fmt: skip
+    jobs = jobs_of(folder, elsewhere=lambda: True)
     with sqlite3.connect(folder / "payer.sqlite") as plain:
         names = [m for (m,) in plain.execute("SELECT member FROM member_match ORDER BY member")]
     content = {"pairs": [], "members": names, "scopes": ["system/*.rs"], "lenient": False}

@@ -33,7 +33,7 @@ from payer_exchange.reference.intake.transform import TAG_SYSTEM
 from payer_exchange.reference.population import Population
 from payer_exchange.reference.store.database import open_data_dir
 from payer_exchange.reference.store.facts import stored_line
-from payer_exchange.reference.store.repository import Repository
+from payer_exchange.reference.store.repository import Repository, Stored
 
 BASE = "https://old-plan.example/fhir"
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
@@ -113,7 +113,7 @@ def export(folder: Path, indices: range) -> BulkRetrieved:
                          members, tuple(staging.files))  # fmt: skip
 
 
-def local_patients(members: tuple[BulkMember, ...]) -> Iterator[object]:
+def local_patients(members: tuple[BulkMember, ...]) -> Iterator[Stored]:
     """This payer's own Patients."""
     for member in members:
         body = json.dumps({"resourceType": "Patient", "id": member.local_patient}).encode()

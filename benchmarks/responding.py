@@ -23,10 +23,11 @@ from payer_exchange.reference.asking import (
     hrex_consent,
     member_match_parameters,
 )
+from payer_exchange.reference.credentials import Credentials
 from payer_exchange.reference.egress import EgressRules
 from payer_exchange.reference.fhir.hrex import MEMBER_MATCH
 from payer_exchange.reference.http import HttpClient
-from payer_exchange.reference.target import Credentials, Target
+from payer_exchange.reference.target import Target
 from payer_exchange.simulators.assembly import RunningResponder, start_responder
 from payer_exchange.simulators.clients_assembly import CLIENT_ID, REQUESTING, RESPONDING
 from payer_exchange.simulators.responder_options import ResponderOptions

@@ -117,7 +117,8 @@ def asked(other: subprocess.Popen[str], kind: str) -> float:
 def rates(python: str) -> dict[str, Any]:
     """The rates of each kind, turn by turn."""
     given = {kind: bodies(*where) for kind, where in KINDS.items()}
-    validator, other, told = Validator(), peer(python, given), {}
+    validator, other = Validator(), peer(python, given)
+    told: dict[str, dict[str, float]] = {}
     for kind, some in given.items():
         ours, floor, theirs = [], [], []
         for _ in range(TURNS):
