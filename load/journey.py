@@ -73,6 +73,13 @@ class Journey:
         """The day on which Consents are made."""
         return self.target.clock.now().astimezone(UTC).date()
 
+    def ready(self) -> None:
+        """Ask for the token of the first step, for all whose clients keep it."""
+        try:
+            self.target.token(self._auth.match_scope)
+        except PayerExchangeError as error:
+            self.meter.broken("token", str(error))
+
     def go(self, name: str, members: Sequence[ExpectedMember], *, sampled: bool) -> None:
         """Go the journey of that name; those of one member take the first."""
         whole = "job" if name in ("export", "data-export") else f"{name}-job"

@@ -165,6 +165,8 @@ class RequestingPayer(User):
         target = self._settings.target
         known = replace(target, auth=replace(target.auth, token_url=url))
         self._settings = replace(self._settings, target=known)
+        if self._scenario.keeps:  # once, and not by each of those who start while the first waits
+            self._first.journey.ready()
 
     def on_stop(self) -> None:
         self._first.target.http.close()
