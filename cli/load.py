@@ -171,7 +171,7 @@ def load(
                 scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
                 flavour=flavour, history=history, compare=compare, commit=commit,
                 spread=Spread(processes, master, worker),
-                target_pid=target_pid or target.pid,
+                target_pid=target_pid or target.pid, restart=target.restart,
             )  # fmt: skip
             if worker:
                 run_worker(request)

@@ -6,9 +6,10 @@ interpreter, and so that its memory can be told from the generator's.
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class LoadTarget:
 
     config: Path
     pid: int = 0
+    restart: Callable[[], int] | None = None
+    """Kills a process that we started and starts it anew; returns the new one's id."""
 
 
 @contextmanager
@@ -51,26 +54,63 @@ def load_target(config: Path | None, url: str, payer: Sequence[str]) -> Iterator
 
 
 def _simulated(folder: Path, options: Sequence[str]) -> Iterator[LoadTarget]:
-    file = folder / FILE_NAME
-    # Its data lie in our folder, which goes with us however the payer ends.
-    places = ["--port", "0", "--config-out", str(file), "--data-dir", str(folder / "payer")]
-    command = ["simulate", "responding-payer", *places, *options]
-    log = folder / "payer.log"
-    with log.open("wb") as out:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "payer_exchange.cli", *command],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+    payer = _Payer(folder, options)
     try:
-        _until_ready(child)
-        yield LoadTarget(file, child.pid)
+        payer.start()
+        yield LoadTarget(payer.file, payer.pid, payer.restart)
     finally:
-        child.terminate()
+        payer.stop()
+
+
+class _Payer:
+    """A simulated payer in a process of its own, with all its data in our folder."""
+
+    def __init__(self, folder: Path, options: Sequence[str]) -> None:
+        self.file, self._folder, self._options = folder / FILE_NAME, folder, options
+        # One of our choice: where the system chooses, it may not be taken again for a minute.
+        self._port = _free_port()
+        self._child: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid if self._child else 0
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # Its data lie in our folder, which goes with us however the payer ends.
+        places = ["--config-out", str(self.file), "--data-dir", str(self._folder / "payer")]
+        command = ["simulate", "responding-payer", "--port", str(self._port), *places]
+        with (self._folder / "payer.log").open("ab") as out:
+            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "payer_exchange.cli", *command, *self._options],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, text=True,
+                start_new_session=True,
+            )  # fmt: skip
+        _until_ready(self._child)
+
+    def restart(self) -> int:
+        """Kill it, as a machine that goes down does, and start it anew; returns its new id."""
+        if self._child:
+            self._child.kill()
+            self._child.communicate()
+        self.start()
+        return self.pid
+
+    def stop(self) -> None:
+        """Stop it, by force if it takes too long."""
+        if not self._child:
+            return
+        self._child.terminate()
         try:
-            child.communicate(timeout=_STOP_S)
+            self._child.communicate(timeout=_STOP_S)
         except subprocess.TimeoutExpired:
-            child.kill()
+            self._child.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as passing:
+        passing.bind(("127.0.0.1", 0))
+        return int(passing.getsockname()[1])
 
 
 def _until_ready(child: subprocess.Popen[str]) -> None:

@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from ..reference.answered import retry_after
-from ..reference.errors import TargetHungUp
+from ..reference.errors import TargetHungUp, TargetUnreachable, TlsRefused
 from ..reference.http import Exchange, HttpClient
 
 T = TypeVar("T")
 _BUSY = 503
+# So long a client waits for a payer that may be starting anew.
+_DOWN_S = 1.0
 
 
 class PatientClient(HttpClient):
-    """Asks again after a closed connection, at once, and after a 503, as late as that says.
+    """Asks again: after a closed connection, a 503, or where nobody listens.
 
-    `tries` is how often in all. Each try is told to the observer: what failed before it is counted.
+    At once, as late as the 503 says, or after a second. `tries` is how often in all. Each try is
+    told to the observer: what failed before it is counted.
     """
 
     def __init__(
@@ -56,6 +59,11 @@ class PatientClient(HttpClient):
             try:
                 found = ask()
             except TargetHungUp:
+                continue
+            except TlsRefused:  # it will not be another certificate the next time
+                raise
+            except TargetUnreachable:
+                self._sleep(_DOWN_S)
                 continue
             exchange = exchange_of(found)
             if exchange.status != _BUSY:

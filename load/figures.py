@@ -62,6 +62,8 @@ class Figures:
     generator_problem: str = ""
     timeline: tuple[Mapping[str, Any], ...] = ()
     starts: Mapping[str, int] = field(default_factory=dict)
+    marks: tuple[tuple[float, str], ...] = ()
+    """Seconds of the run, and what happened to the payer then."""
     distribution: tuple[tuple[float, int], ...] = ()
     """Milliseconds of whole journeys, ascending, and how often each came."""
 
@@ -75,6 +77,7 @@ class Figures:
             str(told["generator_problem"]),
             tuple(told.get("timeline", ())),
             told.get("starts", {}),
+            tuple((second, what) for second, what in told.get("marks", ())),
             tuple((ms, count) for ms, count in told.get("distribution", ())),
         )
 
@@ -169,6 +172,7 @@ class Figures:
             "generator_problem": self.generator_problem,
             "starts": dict(self.starts),
             "footprint": asdict(self.footprint) if self.footprint else None,
+            "marks": [list(mark) for mark in self.marks],
             "distribution": [list(pair) for pair in self.distribution],
             "timeline": [dict(row) for row in self.timeline],
         }
@@ -222,6 +226,8 @@ class LoadResults:
     drops: tuple[Drop, ...] = ()
     bulk_members: int = 0
     """Members of each bulk match."""
+    faults: tuple[str, ...] = ()
+    """What went wrong by chance at the simulated payer, all the time."""
 
     @property
     def exit_status(self) -> int:
@@ -253,6 +259,7 @@ class LoadResults:
             "model": self.model,
             "knee_per_s": _rounded(self.knee_per_s),
             "bulk_members": self.bulk_members,
+            "faults": list(self.faults),
             "thresholds": [asdict(t) for t in self.thresholds],
             "drops": [asdict(d) for d in self.drops],
             **self.figures.as_json(),

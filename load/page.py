@@ -50,6 +50,8 @@ def _parts(results: LoadResults) -> Iterator[str]:
         f"starts: {starts.get('planned', 0)} planned, {starts.get('late', 0)} late, "
         f"{starts.get('dropped', 0)} dropped.</p>"
     )
+    if results.faults:
+        yield f"<p>Faults of the payer, all the time: {escape(', '.join(results.faults))}.</p>"
     if figures.generator_problem:
         yield f'<p class="missed">{escape(figures.generator_problem)}</p>'
     if results.knee_per_s is not None:
@@ -59,7 +61,7 @@ def _parts(results: LoadResults) -> Iterator[str]:
         yield f'<p class="missed">{escape(str(drop))}</p>'
     for title, columns in _PLOTS:
         if any(key in row for row in figures.timeline for key, _ in columns):
-            yield f"<h2>{title}</h2>{plot(figures.timeline, columns)}"
+            yield f"<h2>{title}</h2>{plot(figures.timeline, columns, figures.marks)}"
     if figures.distribution:
         yield "<h2>How long whole journeys took</h2>"
         yield distribution_plot(figures.distribution)

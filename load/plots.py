@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -13,12 +13,19 @@ _COLOURS = ("#1f5fa8", "#c25a00", "#7a2e8e", "#2d7a3e")
 _BY_TEN = 8
 
 
-def plot(rows: Sequence[Mapping[str, Any]], columns: Sequence[tuple[str, str]]) -> str:
-    """One plot as SVG, its scale from zero; a second without a value is a gap in the line."""
+def plot(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[tuple[str, str]],
+    marks: Sequence[tuple[float, str]] = (),
+) -> str:
+    """One plot as SVG, its scale from zero; a second without a value is a gap in the line.
+
+    `marks` are seconds and what happened then.
+    """
     values = [row.get(key) or 0 for row in rows for key, _ in columns]
     top = max([*values, 1])
     last = max(len(rows) - 1, 1)
-    parts = [_scale(top, last)]
+    parts = [_scale(top, last), *_marked(marks, last)]
     for place, (key, name) in enumerate(columns):
         colour = _COLOURS[place]
         points = (_point(s, row.get(key), last, top) for s, row in enumerate(rows))
@@ -45,6 +52,18 @@ def _scale(top: float, last: int) -> str:
     lines.append(f'<text x="{_LEFT}" y="{_HEIGHT - 4}">0 s</text>')
     lines.append(f'<text x="{right}" y="{_HEIGHT - 4}" text-anchor="end">{last} s</text>')
     return "".join(lines)
+
+
+def _marked(marks: Sequence[tuple[float, str]], last: int) -> Iterator[str]:
+    """A line for each mark, its words to the left and to the right in turn: they may be near."""
+    for place, (second, what) in enumerate(marks):
+        x = _LEFT + min(second / last, 1.0) * (_WIDTH - 10 - _LEFT)
+        line = f"M{x:.1f} {_HEAD + 8}V{_HEIGHT - _FOOT}"
+        side = 'text-anchor="start" dx="3"' if place % 2 else 'text-anchor="end" dx="-3"'
+        yield (
+            f'<path d="{line}" stroke="#b00020" stroke-dasharray="4 3"/>'
+            f'<text x="{x:.1f}" y="{_HEAD + 18}" {side} style="fill:#b00020">{escape(what)}</text>'
+        )
 
 
 def _point(second: int, value: float | None, last: int, top: float) -> tuple[float, float] | None:

@@ -29,6 +29,7 @@ from .history import Circumstances, append, drops, line_of, read_history
 from .junit import junit
 from .knee import knee_of
 from .members import NOBODY, TruthTable, read_truth
+from .outage import Outage, Restart
 from .page import page
 from .permission import Caps, Permission
 from .scenario import LONGEST_RUN_S, Scenario, flavoured, read_scenario
@@ -92,6 +93,8 @@ class LoadRequest:
     """What was loaded, as the history tells it."""
     target_pid: int = 0
     """The payer's process on this machine, whose memory and open files are sampled; 0: none."""
+    restart: Restart | None = None
+    """Kills that process and starts it anew, where a scenario asks for it."""
 
 
 def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResults:
@@ -126,6 +129,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
         else knee_of(figures.timeline, scenario.arrivals.shape_over(run_s)),
         scenario.arrivals.model,
         bulk_members=scenario.bulk_members,
+        faults=scenario.faults,
     )
     if request.history:
         results = _remembered(request, request.history, results, _made(request, settings, run_s))
@@ -249,12 +253,15 @@ def _child(
     written = {name: folder / f"load-{name}.json" for name in ("figures", "progress")}
     for file in written.values():
         file.unlink(missing_ok=True)
-    watch = Watch(request.target_pid)
+    watch, outage = Watch(request.target_pid), Outage(scenario.kill_at_s, request.restart)
 
     def each_second() -> None:
         watch.look()
-        if progress and written["progress"].is_file():
-            progress(json.loads(written["progress"].read_text(encoding="utf-8")))
+        if written["progress"].is_file():
+            now = json.loads(written["progress"].read_text(encoding="utf-8"))
+            outage.look(now["seconds"], watch)
+            if progress:
+                progress(now)
 
     with as_file(files(__package__) / "locustfile.py") as locustfile:
         command = _command(request, scenario, locustfile, written["figures"], run_s)
@@ -268,15 +275,16 @@ def _child(
     finally:
         for file in written.values():
             file.unlink(missing_ok=True)
-    return _joined(told, watch, stopped=ended.stopped)
+    return _joined(told, watch, outage, stopped=ended.stopped)
 
 
-def _joined(told: Mapping[str, Any], watch: Watch, *, stopped: bool) -> Figures:
-    """What the child told, with the payer's footprint in each second."""
+def _joined(told: Mapping[str, Any], watch: Watch, outage: Outage, *, stopped: bool) -> Figures:
+    """What the child told, with the payer's footprint in each second, and when it was killed."""
     taken = watch.columns(told["begun"])
     rows = [row | taken.get(row["second"], {}) for row in told["timeline"]]
     problem = told["generator_problem"] or "The run was stopped before its end." * stopped
-    return Figures.of({**told, "timeline": rows, "generator_problem": problem})
+    marks = [(round(at - told["begun"], 1), what) for at, what in outage.marks]
+    return Figures.of({**told, "timeline": rows, "marks": marks, "generator_problem": problem})
 
 
 def _command(

@@ -82,6 +82,8 @@ class Scenario:
     faults: tuple[str, ...] = ()
     """What goes wrong at the simulated payer that is started for the run."""
     downloads: Downloads = field(default_factory=Downloads)
+    kill_at_s: float = 0.0
+    """When the simulated payer that is started for the run is killed and started anew; 0: never."""
 
 
 def read_scenario(name: str) -> Scenario:
@@ -139,6 +141,7 @@ def scenario_of(content: Mapping[str, Any], name: str) -> Scenario:
         max(1, int(number(content.get("tries", 1), f"{name}: tries"))),
         _texts(content.get("faults", []), f"{name}: faults"),
         downloads=_downloads(section(content.get("downloads", {}), f"{name}: [downloads]"), name),
+        kill_at_s=number(content.get("kill_at_s", 0.0), f"{name}: kill_at_s"),
     )
 
 

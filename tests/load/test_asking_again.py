@@ -7,7 +7,9 @@ import errno
 import pytest
 from payer_exchange.load.asking_again import PatientClient
 from payer_exchange.reference.egress import EgressRules
-from payer_exchange.reference.errors import TargetError, TargetHungUp
+from payer_exchange.reference.errors import TargetError, TargetHungUp, TlsRefused
+from payer_exchange.simulators.assembly import start_responder
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.simulators.serving import Server, serving
 
 
@@ -81,10 +83,22 @@ def test_a_client_of_one_try_asks_once(ask):
     assert ask(plainly, LATER, OK, tries=1) == (503, [], 1)
 
 
-def test_what_cannot_be_reached_is_not_asked_for_again():
-    asked = []
-    client = PatientClient(EgressRules(typed="http://127.0.0.1:1"), tries=3, sleep=asked.append,
+def test_a_payer_that_is_down_is_asked_for_again_a_second_later():
+    waits, asked = [], []
+    client = PatientClient(EgressRules(typed="http://127.0.0.1:1"), tries=3, sleep=waits.append,
                            observer=asked.append)  # fmt: skip
     with pytest.raises(TargetError):
         client.request("GET", "http://127.0.0.1:1/fhir")
-    assert len(asked) == 1
+    assert (waits, len(asked)) == ([1.0, 1.0], 3)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(tmp_path):
+    waits = []
+    payer = start_responder(ResponderOptions(members=1, data_dir=tmp_path, tls="test"))
+    try:
+        client = PatientClient(EgressRules(typed=payer.fhir_base), tries=3, sleep=waits.append)
+        with pytest.raises(TlsRefused):
+            client.request("GET", f"{payer.fhir_base}/metadata")
+    finally:
+        payer.close()
+    assert waits == []

@@ -60,6 +60,15 @@ def test_the_page_needs_no_other_file_and_escapes_what_a_target_says():
     assert (seen.links, "script" in seen.tags) == ([], False)
 
 
+def test_what_happened_to_the_payer_is_marked_on_every_plot_over_time():
+    marked = replace(FIGURES, marks=((1.0, "payer <killed>"), (1.5, "answers again")))
+    results = LoadResults("LT10", "http://x/fhir", "now", 2.0, marked, (), faults=("reset=5%",))
+    written = page(results)
+    assert "reset=5%" in written
+    plots = written.count("<svg") - written.count('aria-label="distribution"')
+    assert written.count("payer &lt;killed&gt;") == written.count("answers again") == plots > 0
+
+
 def test_a_second_without_a_value_is_a_gap_in_the_line():
     seen = Seen()
     seen.feed(page(RESULTS))
