@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..load.child import NothingMeasured
+from ..load.downloading import Downloads
 from ..load.figures import LoadResults
 from ..load.running import PAGE, LoadRequest, Progress, run_load, run_worker
 from ..load.scenario import FLAVOURS, read_scenario
@@ -187,9 +188,12 @@ def load(
 
 
 def _payer(members: int, scenario: str) -> tuple[str, ...]:
-    """The options of the simulated payer, with the faults that a scenario has it meet."""
-    faults = read_scenario(scenario).faults
-    return ("--members", str(members), *(word for f in faults for word in ("--fault", f)))
+    """The options of the simulated payer, with what a scenario wants of it."""
+    asked = read_scenario(scenario)
+    faults = (word for fault in asked.faults for word in ("--fault", fault))
+    # Where downloads are what is looked at, the payer compresses for whom they let it.
+    packs = asked.downloads != Downloads() and asked.downloads.gzip
+    return ("--members", str(members), *faults, *(("--gzip",) if packs else ()))
 
 
 def _exchanged(

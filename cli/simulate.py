@@ -144,6 +144,9 @@ def responder_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Answer nothing: do the exports of a payer on the same --database and --data-dir.",
 )
 @click.option(
+    "--gzip", is_flag=True, help="Compress files on their way to a client that accepts gzip."
+)
+@click.option(
     "--heartbeat",
     default=HEARTBEAT_S,
     show_default=True,
@@ -156,7 +159,7 @@ def responding_payer(
     members: int, seed: int, paths: tuple[Path, ...], defects: tuple[str, ...],
     data_scope: Path | None, strategy: str, database: str, server: str, limits: Path | None,
     pdex_version: str, offers: str, envelope: bool, workers_only: bool, heartbeat: float,
-    udap: bool, tls: str | None, tls_certificate: str, tls_key: str, client_ca: str,
+    gzip: bool, udap: bool, tls: str | None, tls_certificate: str, tls_key: str, client_ca: str,
     client_certificates: str | None, faults: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Play the responding ("old") payer until interrupted."""
@@ -165,7 +168,7 @@ def responding_payer(
         seed=seed, load=paths, defects=defects, faults=faults, scope=data_scope, limits=limits,
         strategy=strategy, database=database, pdex_version=pdex_version,
         single_member=offers != "bulk", bulk=offers != "single",
-        parameters_envelope=envelope, udap=udap, tls=tls or "",
+        gzip=gzip, parameters_envelope=envelope, udap=udap, tls=tls or "",
         tls_certificate=tls_certificate, tls_key=tls_key, client_ca=client_ca,
         client_certificates=client_certificates or "",
     )  # fmt: skip

@@ -49,6 +49,8 @@ class RespondingSettings:
     """Where this payer's business days begin and end: an IANA name."""
     pdex_version: str = NEWEST
     """The version of PDex that this payer speaks."""
+    gzip_files: bool = False
+    """Whether files are compressed on their way to who takes gzip."""
     parameters_envelope: bool = False
     """Whether a bulk match also answers with the Parameters envelope of 2.1.0 (pdex-138a)."""
     require_attestation: bool = False

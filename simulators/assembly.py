@@ -301,6 +301,7 @@ def _payer(
         single_member=options.single_member,
         # PDex knows no bulk exchange before 2.1.0.
         bulk=options.bulk and options.pdex_version != "2.0.0",
+        gzip_files=options.gzip,
         parameters_envelope=options.parameters_envelope,
         udap=udap.settings if udap else None,
         allow_loopback=True,  # payers on this machine ask it

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Response, request
@@ -24,8 +22,7 @@ from .answers import (
     preferences,
     require_acceptable,
 )
-
-_CHUNK = 1 << 18
+from .file_answers import file_answer
 
 # Where the payer answers itself, whatever address others know it by.
 INTERNAL_ROOT = "/fhir"
@@ -113,15 +110,7 @@ class ExportRoutes:
         found = self._payer.exports.file(self._payer.access(grant), job, name)
         if found.lines is not None:
             return Response(found.lines, mimetype=media.FHIR_NDJSON)
-        # Opened before the answer begins: a job that is deleted meanwhile is still sent whole.
-        stream = found.path.open("rb")
-        answer = Response(
-            _chunks(stream),
-            mimetype=media.FHIR_NDJSON,
-            headers={"Content-Length": str(os.fstat(stream.fileno()).st_size)},
-        )
-        answer.call_on_close(stream.close)
-        return answer
+        return file_answer(found.path, may_pack=self._payer.settings.gzip_files)
 
     def _manifest(self, job: Job) -> Response:
         base = f"{self._payer.settings.fhir_base}/export-files/{job.id}"
@@ -155,9 +144,3 @@ def _require_async() -> dict[str, str]:
         raise BadRequest("The operation is asynchronous: send Prefer: respond-async.",
                          code="not-supported")  # fmt: skip
     return found
-
-
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    with stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk

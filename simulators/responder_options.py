@@ -35,6 +35,7 @@ class ResponderOptions:
     pdex_version: str = NEWEST
     single_member: bool = True
     bulk: bool = True
+    gzip: bool = False
     parameters_envelope: bool = False
     threads: int = 16
     tls: str = ""
