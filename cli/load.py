@@ -251,7 +251,8 @@ def _print(results: LoadResults) -> None:
     click.echo(
         f"{count} journeys, {failed} broken; {figures.failed_checks} checks failed; "
         f"{_figure(figures.resources_per_s)} resources/s, "
-        f"{_figure(figures.download_megabytes_per_s)} MB/s downloaded by a job."
+        f"{_figure(figures.download_megabytes_per_s)} MB/s downloaded by a job, "
+        f"{_figure(figures.all_megabytes_per_s)} MB/s by all."
     )
     if figures.generator_problem:
         click.echo(figures.generator_problem)

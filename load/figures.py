@@ -148,6 +148,12 @@ class Figures:
         return _rate(found.octets / 1e6, found.seconds) if found else None
 
     @property
+    def all_megabytes_per_s(self) -> float | None:
+        """Delivered MB of all users over the seconds in which files came; None without a file."""
+        octets = [row["octets"] for row in self.timeline if row.get("octets")]
+        return sum(octets) / 1e6 / len(octets) if octets else None
+
+    @property
     def wire_megabytes(self) -> float | None:
         """MB of files as they were sent, what was sent twice included; None without a download."""
         found = self.measure(WIRE)
@@ -163,6 +169,7 @@ class Figures:
             "end_to_end_resources_per_s": _rounded(self.end_to_end_resources_per_s),
             "megabytes_per_s": _rounded(self.megabytes_per_s),
             "download_megabytes_per_s": _rounded(self.download_megabytes_per_s),
+            "all_megabytes_per_s": _rounded(self.all_megabytes_per_s),
             "wire_megabytes": _rounded(self.wire_megabytes),
             "measures": [asdict(m) | {"error_ratio": round(m.error_ratio, 6)} for m in self.timed],
             "checks": [

@@ -30,6 +30,7 @@ def _lines(results: LoadResults) -> Iterator[str]:
         figures.resources_per_s,
         figures.megabytes_per_s,
         figures.download_megabytes_per_s,
+        figures.all_megabytes_per_s,
         figures.wire_megabytes,
         figures.end_to_end_resources_per_s,
     )
@@ -65,6 +66,7 @@ def _lines(results: LoadResults) -> Iterator[str]:
             "resources/s while downloading",
             "MB/s of one stream",
             "MB/s of all its streams",
+            "MB/s of all users, while files came",
             "MB over the wire, all users",
             "resources/s of whole jobs",
         ),

@@ -54,6 +54,7 @@ _AT_LEAST = (
     "min_resources_per_s",
     "min_end_to_end_resources_per_s",
     "min_download_megabytes_per_s",
+    "min_all_megabytes_per_s",
 )
 _OF_ALL = ("error_ratio", *_AT_LEAST, *_OF_PAYER, "measures")
 _OF_ONE = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "error_ratio")
@@ -67,6 +68,7 @@ class Thresholds:
     min_resources_per_s: float | None = None
     min_end_to_end_resources_per_s: float | None = None
     min_download_megabytes_per_s: float | None = None
+    min_all_megabytes_per_s: float | None = None
     payer: Mapping[str, float] = field(default_factory=dict)
     """Limits of the payer's own process, which are judged where it was sampled."""
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -108,6 +110,7 @@ def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
         least[0],
         least[1],
         least[2],
+        least[3],
         {k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
         limits,
     )

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from payer_exchange.load.figures import Figures, LoadResults, Measure, Problem
 from payer_exchange.load.scenario import read_scenario
-from payer_exchange.load.thresholds import Thresholds, read_thresholds
+from payer_exchange.load.thresholds import Thresholds, read_thresholds, thresholds_of
 from payer_exchange.reference.errors import SettingsError
 
 
@@ -34,6 +34,15 @@ def test_a_threshold_is_missed_with_a_negative_margin():
     results = judged(Figures((JOB, DOWNLOAD)), thresholds)
     assert [(t.met, t.margin) for t in results.thresholds[1:]] == [(False, -0.5), (False, -0.25)]
     assert (results.exit_status, results.verdict) == (1, "fail")
+
+
+def test_what_all_users_were_sent_is_told_of_the_seconds_in_which_files_came():
+    rows = ({"octets": 30_000_000}, {"octets": 0}, {"octets": 10_000_000}, {})
+    figures = Figures((), timeline=rows)
+    assert figures.all_megabytes_per_s == 20.0
+    _, verdict = thresholds_of({"min_all_megabytes_per_s": 25.0}, "own").judge(figures)
+    assert (verdict.met, verdict.margin) == (False, -0.2)
+    assert Figures(()).all_megabytes_per_s is None
 
 
 def test_what_was_not_measured_is_not_met():
