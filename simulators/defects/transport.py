@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader
 from flask import request
 
 from ...reference.errors import BadRequest
@@ -38,10 +38,9 @@ def one_spelling(simulator: RespondingSimulator) -> None:
             return name if name == name.title() else b"X-Unknown-Header"
 
     def listen(server: wsgi.Server) -> None:
-        request = type("Request", (HTTPRequest,), {"header_reader": Strict()})
-        server.ConnectionClass = type(
-            "Connection", (HTTPConnection,), {"RequestHandlerClass": request}
-        )
+        own = server.ConnectionClass
+        request = type("Request", (own.RequestHandlerClass,), {"header_reader": Strict()})
+        server.ConnectionClass = type("Connection", (own,), {"RequestHandlerClass": request})
 
     simulator.listening.append(listen)
 
