@@ -85,11 +85,7 @@ class Requester:
         # A connection for each stream, so that none is made anew for each file.
         most = max(10, downloads.streams)
         self.target = open_target(
-            settings,
-            self.meter,
-            self._sleep,
-            scenario.tries,
-            connections=most,
+            settings, self.meter, self._sleep, scenario.tries, connections=most
         )
         if scenario.keeps:
             self.target.tokens = kept.tokens
@@ -158,7 +154,6 @@ class RequestingPayer(User):
             id(environment), Plan(self._scenario, self._truth, self._index, self._processes)
         )
         self._timeline: Timeline = environment.payer_timeline
-        self._timeline.warm_up_s = self._scenario.arrivals.warm_up_s
 
     def on_start(self) -> None:
         url = self._first.discover()

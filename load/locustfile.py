@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from payer_exchange.load.generator import SelfCheck
 from payer_exchange.load.journeys import OwnOptions, RequestingPayer
 from payer_exchange.load.measures import measured
-from payer_exchange.load.scenario import LONGEST_RUN_S
+from payer_exchange.load.scenario import LONGEST_RUN_S, read_scenario
 from payer_exchange.load.timeline import Timeline
 
 __all__ = ["RequestingPayer"]
@@ -49,7 +49,8 @@ class _Process:
         environment.payer_timeline = self.timeline = Timeline(environment.events)
         # The master's options come over a worker's own when the run starts: paths of another
         # machine. What leads to the target is each process's own.
-        environment.payer_options = OwnOptions.of(self.options)
+        environment.payer_options = own = OwnOptions.of(self.options)
+        self.timeline.warm_up_s = read_scenario(own.scenario).arrivals.warm_up_s
         self._check = SelfCheck()
 
     def listen(self) -> None:
