@@ -387,12 +387,19 @@ def broken_by_polls(simulator: RespondingSimulator) -> None:
 
 @defect("OP-range", "A part of a file is announced, and the file sent whole", "http-05")
 def whole_as_part(simulator: RespondingSimulator) -> None:
+    asked = "payer_exchange.range"
+
+    def before() -> None:
+        if found := request.environ.pop("HTTP_RANGE", ""):
+            request.environ[asked] = found
+
     def change(request: Request, response: Response) -> Response:
-        if "Range" in request.headers and response.status_code == 200:
+        if asked in request.environ and response.status_code == 200:
             response.status_code = 206
             response.headers["Content-Range"] = "bytes 0-99/100000"
         return response
 
+    simulator.app.before_request(before)
     change_answer(simulator, "file", change)
 
 
