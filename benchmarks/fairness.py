@@ -2,7 +2,7 @@
 
 Prints one JSON line. The yardstick is the small export alone, in the same run; a ratio of 1 would
 be a payer on which the large one weighs nothing.
-Run: python benchmarks/fairness.py [--members 4000] [--few 20] [--rounds 9] [--folder DIR]
+Run: python benchmarks/fairness.py [--members 4000] [--few 20] [--rounds 25] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from export import CLIENT, jobs_of, make
 from payer_exchange.reference.export.jobs import COMPLETE
 
 # As a payer that answers requests has it.
-SWITCH_S = 0.0005
+SWITCH_S = 0.0002
 
 
 class Payer:
@@ -81,7 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--members", type=int, default=4000)
     parser.add_argument("--few", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--folder", type=Path, help="Kept, and used again if it is filled.")
     options = parser.parse_args()
     sys.setswitchinterval(SWITCH_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -149,9 +150,12 @@ class Figures:
 
     @property
     def all_megabytes_per_s(self) -> float | None:
-        """Delivered MB of all users over the seconds in which files came; None without a file."""
+        """Delivered MB of all users in the middle one of the seconds in which files came.
+
+        None without a file. A file counts in the second in which it ended.
+        """
         octets = [row["octets"] for row in self.timeline if row.get("octets")]
-        return sum(octets) / 1e6 / len(octets) if octets else None
+        return statistics.median(octets) / 1e6 if octets else None
 
     @property
     def wire_megabytes(self) -> float | None:

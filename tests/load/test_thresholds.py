@@ -36,8 +36,8 @@ def test_a_threshold_is_missed_with_a_negative_margin():
     assert (results.exit_status, results.verdict) == (1, "fail")
 
 
-def test_what_all_users_were_sent_is_told_of_the_seconds_in_which_files_came():
-    rows = ({"octets": 30_000_000}, {"octets": 0}, {"octets": 10_000_000}, {})
+def test_what_all_users_were_sent_is_told_of_the_middle_second_in_which_files_came():
+    rows = ({"octets": 30_000_000}, {"octets": 0}, {"octets": 20_000_000}, {"octets": 1}, {})
     figures = Figures((), timeline=rows)
     assert figures.all_megabytes_per_s == 20.0
     _, verdict = thresholds_of({"min_all_megabytes_per_s": 25.0}, "own").judge(figures)
