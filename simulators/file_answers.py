@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,40 +32,47 @@ def file_answer(path: Path, *, may_pack: bool) -> Response:
     stream = path.open("rb")
     try:
         packed = may_pack and bool(request.accept_encodings["gzip"])
-        answer = _packed(stream) if packed else _plain(stream)
+        pieces = _compressed(stream) if packed else _whole_or_part(stream)
+        answer = Response(pieces, mimetype=media.FHIR_NDJSON)
+        answer.call_on_close(stream.close)
         answer.set_etag(f"{path.stem}{'-gzip' * packed}")
         if may_pack:
             answer.vary.add("Accept-Encoding")
-        if not packed:
+        if packed:
+            answer.content_encoding = "gzip"
+        else:
             _conditional(answer, os.fstat(stream.fileno()).st_size)
     except Exception:
         stream.close()
         raise
-    answer.call_on_close(stream.close)
     return answer
 
 
-def _plain(stream: IO[bytes]) -> Response:
-    size = str(os.fstat(stream.fileno()).st_size)
-    headers = {"Content-Length": size, "Accept-Ranges": "bytes"}
-    return Response(FileWrapper(stream, _CHUNK), mimetype=media.FHIR_NDJSON, headers=headers)
+def _asks_for_a_part() -> bool:
+    one = _ONE_RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
+    # A weak tag does not say that the bytes are the same (RFC 9110, 13.1.5).
+    return bool(one) and not request.headers.get("If-Range", "").startswith("W/")
 
 
-def _packed(stream: IO[bytes]) -> Response:
-    headers = {"Content-Encoding": "gzip"}
-    return Response(_compressed(stream), mimetype=media.FHIR_NDJSON, headers=headers)
+def _whole_or_part(stream: IO[bytes]) -> Iterable[bytes]:
+    # In a wrapped file the beginning of a part is sought; a stream that is only read closes itself.
+    return FileWrapper(stream, _CHUNK) if _asks_for_a_part() else _pieces(stream)
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
 
 
 def _compressed(stream: IO[bytes]) -> Iterator[bytes]:
     packer = zlib.compressobj(_FASTEST, wbits=_GZIP)
-    while chunk := stream.read(_CHUNK):
-        yield packer.compress(chunk)
+    yield from map(packer.compress, _pieces(stream))
     yield packer.flush()
 
 
 def _conditional(answer: Response, size: int) -> None:
-    one = _ONE_RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-    # A weak tag does not say that the bytes are the same (RFC 9110, 13.1.5).
-    weak = request.headers.get("If-Range", "").startswith("W/")
-    if one and not weak:
+    answer.content_length = size
+    answer.accept_ranges = "bytes"
+    if _asks_for_a_part():
         answer.make_conditional(request, accept_ranges=True, complete_length=size)
