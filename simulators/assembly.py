@@ -44,7 +44,7 @@ from .exporting import INTERNAL_ROOT
 from .faults import read_faults, token_life, with_faults
 from .responder_options import ResponderOptions
 from .responding import INTERNAL_TOKEN, RespondingSimulator
-from .serving import Server
+from .serving import AT_ONCE, Server
 from .tls_assembly import TlsKit, publish_bundle
 from .udap_assembly import FOLDER, UdapKit, open_udap
 from .udap_routes import REGISTER
@@ -197,6 +197,7 @@ def start_responder(
             undo.callback(folder.cleanup)
         kit = options.kit(data_dir, clock or SystemClock())
         server = Server(options.host, options.port, threads=options.threads,
+                        at_once=AT_ONCE[bool(options.database)],
                         tls=kit.server if kit else None)  # fmt: skip
         undo.callback(server.stop)
         root = options.public_url.rstrip("/") or server.url

@@ -23,7 +23,7 @@ from ..reference.trust.udap.identity import to_pem
 from .assembly import RunningResponder
 from .clients_assembly import CLIENT_ID, REQUESTING, RESPONDING
 from .requesting import RequestingSimulator
-from .serving import Server
+from .serving import AT_ONCE, Server
 
 PATIENT_SYSTEM = "https://requesting-payer.example.org/member-id"
 
@@ -89,6 +89,7 @@ def start_requester(
         if folder:
             undo.callback(folder.cleanup)
         server = Server(options.host, options.port, threads=options.threads,
+                        at_once=AT_ONCE[bool(options.database)],
                         tls=options.listener)  # fmt: skip
         undo.callback(server.stop)
         payer = _payer(options, server, data_dir, clock, on_phase)

@@ -12,8 +12,9 @@ from .tables import SHARED_REFERENCE, Key
 _NEVER_SHARED = frozenset({"Patient", "Provenance"})
 _BATCH = 500
 _TABLE = SHARED_REFERENCE.c
-_REFERENCES_OF = select(_TABLE.from_id, _TABLE.type, _TABLE.id).where(
-    _TABLE.from_type == bindparam("kind"), _TABLE.from_id.in_(bindparam("idents", expanding=True))
+_REFERENCES_OF = select(_TABLE).where(
+    _TABLE.from_type.in_(bindparam("kinds", expanding=True)),
+    _TABLE.from_id.in_(bindparam("idents", expanding=True)),
 )
 # So many shared resources are remembered before everything is forgotten: memory stays flat.
 _REMEMBERED = 100_000
@@ -60,10 +61,9 @@ class Sharing:
         with self._engine.connect() as connection:
             while new:
                 found: dict[Key, list[Key]] = {key: [] for key in new}
-                for kind, idents in _parts(new):
-                    part = {"kind": kind, "idents": idents}
-                    for source, *target in connection.execute(_REFERENCES_OF, part).all():
-                        found[kind, source].append((target[0], target[1]))
+                for part in _parts(new):
+                    for *source, kind, ident in connection.execute(_REFERENCES_OF, part).all():
+                        found.get((source[0], source[1]), []).append((kind, ident))
                 self._targets.update((key, tuple(targets)) for key, targets in found.items())
                 step = (target for targets in found.values() for target in targets)
                 new = _shareable(step) - self._targets.keys()
@@ -73,11 +73,12 @@ def _shareable(keys: Collection[Key] | Iterator[Key]) -> set[Key]:
     return {key for key in keys if key[0] not in _NEVER_SHARED}
 
 
-def _parts(keys: Iterable[Key]) -> Iterator[tuple[str, list[str]]]:
-    """The ids of each type, so many at a time."""
-    by_type: dict[str, list[str]] = {}
-    for kind, ident in sorted(keys):
-        by_type.setdefault(kind, []).append(ident)
-    for kind, idents in by_type.items():
-        for start in range(0, len(idents), _BATCH):
-            yield kind, idents[start : start + _BATCH]
+def _parts(keys: Iterable[Key]) -> Iterator[dict[str, list[str]]]:
+    """The keys, so many at a time, as the one statement for all types takes them.
+
+    It also finds what has the type of one key and the id of another.
+    """
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _BATCH):
+        kinds, idents = zip(*ordered[start : start + _BATCH], strict=True)
+        yield {"kinds": sorted(set(kinds)), "idents": sorted(set(idents))}

@@ -73,7 +73,7 @@ def crowd(monkeypatch):
             callers.append(caller)
         return app
 
-    server = Server()
+    server = Server(at_once=2)
     yield call
     app.go_on.set()
     for caller in callers:
@@ -85,7 +85,7 @@ def entered(app, times):
     return [app.entered.acquire(timeout=5) for _ in range(times)] == [True] * times
 
 
-def test_two_requests_are_worked_on_at_once(crowd):
+def test_no_more_requests_are_worked_on_at_once_than_the_server_has_turns(crowd):
     app = crowd("/", 4, patience_s=20)
     assert entered(app, 2)
     assert not app.entered.acquire(timeout=0.2)
@@ -98,7 +98,7 @@ def test_who_has_waited_long_goes_on_without_a_turn(crowd):
     assert entered(crowd("/", 4, patience_s=0.05), 4)
 
 
-def test_a_stream_needs_no_turn_after_its_first_piece(crowd):
+def test_an_answer_that_is_on_its_way_needs_no_turn(crowd):
     assert entered(crowd("/stream", 4, patience_s=20), 4)
 
 
