@@ -29,7 +29,7 @@ from ..simulators.requesting_assembly import (
 )
 from ..simulators.responder_options import ResponderOptions
 from ..simulators.tls_assembly import TEST
-from .exchange_many import move_many, tell, tell_nonconforming
+from .exchange_many import Source, move_many, tell, tell_nonconforming
 from .simulate import profile_check_option, responder_options
 
 _console = Console()
@@ -86,7 +86,7 @@ def exchange(
         )  # fmt: skip
         try:
             if many:
-                proof = move_many(responder, requester, members, _console, auth)
+                proof = move_many(Source.of(responder, auth), requester, members, _console)
                 tell(proof, _console)
                 tell_nonconforming(requester.payer.quarantine, _console)
                 whole = proof.holds

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,7 @@ from rich.console import Console
 from ..reference.intake.conformance import OFF
 from ..reference.intake.quarantine import Quarantine
 from ..reference.intake.transform import local_id
+from ..reference.population.population import Population
 from ..reference.requesting.batches import MATCHED, NO_MATCH
 from ..reference.store.repository import Selection
 from ..simulators.assembly import RunningResponder
@@ -39,6 +40,24 @@ _NAMED_AT_MOST = 5
 _MARKER = re.compile(rb"\bm\d{7}\b")
 _OPT_INS = {"resourceType": "Parameters",
             "parameter": [{"name": "optIns", "valueBoolean": True}]}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The responding payer of a batch, which may run in another process."""
+
+    fhir_base: str
+    registration: Mapping[str, Any] = field(repr=False)
+    """The document by which the requesting payer knows it."""
+    truth: Callable[[], dict[str, Any]]
+    population: Population | None
+    """What its members were made from; None: they are somebody's own."""
+
+    @classmethod
+    def of(cls, responder: RunningResponder, auth: str) -> Source:
+        """One that runs in this process."""
+        registration = registration_of(responder, auth)
+        return cls(responder.fhir_base, registration, responder.truth, responder.population)
 
 
 @dataclass(slots=True)
@@ -60,20 +79,14 @@ class Proof:
                     or self.summary["turned_away"] or self.summary["problems"])  # fmt: skip
 
 
-def move_many(
-    responder: RunningResponder,
-    requester: RunningRequester,
-    members: int,
-    console: Console,
-    auth: str = "smart",
-) -> Proof:
+def move_many(source: Source, requester: RunningRequester, members: int, console: Console) -> Proof:
     """Let members join in one batch, strangers among them, and check what came of it."""
     payer = requester.payer
     today = payer.clock.now().date()
-    payer.register(registration_of(responder, auth))
+    payer.register(source.registration)
     expected: dict[str, str] = {}
     with _step(console, "opt-in", f"{members:,} members and some strangers opt in"):
-        for some in _portions(_joiners(responder, members, today)):
+        for some in _portions(_joiners(source, members, today)):
             keep_joiners(payer, (joiner for joiner, _ in some))
             payer.opt_ins.record_many([joiner.event for joiner, _ in some])
             expected |= {joiner.local_patient: key for joiner, key in some}
@@ -85,8 +98,8 @@ def move_many(
     with _step(console, "proof", "every member, every digest and every marker was looked at"):
         owners = _check_outcomes(requester, batch, expected, proof)
         proof.unequal_digests = sum(1 for _, a, b in payer.batch_digests(batch) if a != b)
-        if responder.population is not None:
-            _check_markers(requester, responder.fhir_base, owners, proof)
+        if source.population is not None:
+            _check_markers(requester, source.fhir_base, owners, proof)
     return proof
 
 
@@ -123,13 +136,11 @@ def tell_nonconforming(quarantine: Quarantine, console: Console) -> None:
         console.print(f"  {count:,} x {rule} at {path}", highlight=False)
 
 
-def _joiners(
-    responder: RunningResponder, members: int, today: date
-) -> Iterator[tuple[Joiner, str]]:
+def _joiners(source: Source, members: int, today: date) -> Iterator[tuple[Joiner, str]]:
     """Each who joins, and the member they must be matched with; strangers with nobody."""
-    population = responder.population
+    population = source.population
     if population is None:
-        truth = responder.truth()
+        truth = source.truth()
         ids = {m["key"]: m["patient_id"] for m in truth["members"]}
         for joiner in joiners(truth, today):
             yield joiner, ids[joiner.key]

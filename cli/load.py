@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,13 +19,21 @@ from rich.table import Table
 from ..load.child import NothingMeasured
 from ..load.downloading import Downloads
 from ..load.figures import LoadResults
-from ..load.running import PAGE, LoadRequest, Progress, run_load, run_worker
-from ..load.scenario import FLAVOURS, read_scenario
+from ..load.permission import is_loopback
+from ..load.running import (
+    PAGE,
+    LoadRequest,
+    Progress,
+    run_load,
+    run_worker,
+    settings_for,
+)
+from ..load.scenario import FLAVOURS, exchanges, flavoured, read_scenario
 from ..load.spreading import Spread
 from ..reference.errors import PayerExchangeError
 from .load_exchange import SCENARIO, run_exchange
 from .load_plan import load_plan
-from .load_target import load_target
+from .load_target import load_target, requesting_payer
 from .scenario_run import terminated_as_interrupt
 
 
@@ -118,6 +126,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--commit", default="", help="What was loaded, for the line in --history.")
 @click.option(
+    "--requester",
+    type=_FILE,
+    help="The requesting payer that exchanges go through: what simulate requesting-payer "
+    "--config-out wrote. Default: a simulated one in a process of its own.",
+)
+@click.option(
     "--target-pid",
     type=click.IntRange(min=1),
     help="The payer's process on this machine: its memory and open files are sampled.",
@@ -139,6 +153,7 @@ def load(
     history: Path | None,
     compare: bool,
     commit: str,
+    requester: Path | None,
     target_pid: int | None,
 ) -> None:
     """Run load SCENARIO against the payer at URL, and compare what is measured with thresholds.
@@ -166,13 +181,15 @@ def load(
         with (
             terminated_as_interrupt(),
             load_target(config, url, _payer(members, scenario)) as target,
+            _requester(requester, target.config, url, scenario, flavour) as requesting,
             _progress() as progress,
         ):
             request = LoadRequest(
                 scenario, target.config, url, thresholds, report_dir, tuple(ctx.obj or ()),
                 flavour=flavour, history=history, compare=compare, commit=commit,
                 spread=Spread(processes, master, worker),
-                target_pid=target_pid or target.pid, restart=target.restart,
+                requester=requesting, target_pid=target_pid or target.pid,
+                restart=target.restart,
             )  # fmt: skip
             if worker:
                 run_worker(request)
@@ -194,6 +211,22 @@ def _payer(members: int, scenario: str) -> tuple[str, ...]:
     # Where downloads are what is looked at, the payer compresses for whom they let it.
     packs = asked.downloads != Downloads() and asked.downloads.gzip
     return ("--members", str(members), *faults, *(("--gzip",) if packs else ()))
+
+
+def _requester(
+    given: Path | None, target: Path, url: str, scenario: str, flavour: str
+) -> AbstractContextManager[Path | None]:
+    """The file of the requesting payer: the given one, or a simulated one where it is needed.
+
+    A simulated one knows the payer of the settings file, and asks on this machine alone: what it
+    asks elsewhere nobody would bound.
+    """
+    if given or not exchanges(flavoured(read_scenario(scenario), flavour)):
+        return nullcontext(given)
+    if not url and is_loopback(settings_for(target, "").target.fhir_base):
+        return requesting_payer(target)
+    click.echo("Exchanges between two payers are left out: name a requesting payer by --requester.")
+    return nullcontext(None)
 
 
 def _exchanged(
@@ -248,12 +281,9 @@ def _print(results: LoadResults) -> None:
         )
     Console().print(table)
     count, failed = figures.journeys
-    click.echo(
-        f"{count} journeys, {failed} broken; {figures.failed_checks} checks failed; "
-        f"{_figure(figures.resources_per_s)} resources/s, "
-        f"{_figure(figures.download_megabytes_per_s)} MB/s downloaded by a job, "
-        f"{_figure(figures.all_megabytes_per_s)} MB/s by all."
-    )
+    click.echo(f"{count} journeys, {failed} broken; {figures.failed_checks} checks failed.")
+    for words, rate in figures.rates:
+        click.echo(f"  {_figure(rate)} {words}")
     if figures.generator_problem:
         click.echo(figures.generator_problem)
     if results.knee_per_s is not None:

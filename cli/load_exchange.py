@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -11,10 +11,16 @@ from rich.console import Console
 from ..load.figures import JOB, Figures, LoadResults, Measure
 from ..load.running import machine, write_results
 from ..load.thresholds import Thresholds, read_thresholds
-from ..simulators.assembly import start_responder
-from ..simulators.requesting_assembly import RequesterOptions, start_requester
-from ..simulators.responder_options import ResponderOptions
-from .exchange_many import Proof, move_many
+from ..reference.fhir import json
+from ..reference.population.population import Population
+from ..reference.settings import read_settings
+from ..simulators.requesting_assembly import (
+    RequesterOptions,
+    registration_from,
+    start_requester,
+)
+from .exchange_many import Proof, Source, move_many
+from .load_target import load_target
 
 SCENARIO = "LT9"
 
@@ -22,8 +28,8 @@ SCENARIO = "LT9"
 def run_exchange(members: int, report_dir: Path, thresholds: Path | None) -> LoadResults:
     """Move so many members from a simulated payer to another, and judge how long it took.
 
-    Both payers and the checks share this process. Raises SettingsError for a thresholds file that
-    is wrong.
+    The responding payer has a process of its own; the requesting one and the checks share this
+    one. Raises SettingsError for a thresholds file that is wrong.
     """
     limits = _limits(thresholds)
     report_dir.mkdir(parents=True, exist_ok=True)
@@ -45,15 +51,23 @@ def _limits(thresholds: Path | None) -> Thresholds:
 
 
 def _moved(members: int) -> Proof:
-    responder = start_responder(ResponderOptions(members=members))
-    try:
+    with load_target(None, "", ("--members", str(members))) as target:
         requester = start_requester(RequesterOptions(archive_mode="binary"))
         try:
-            return move_many(responder, requester, members, Console(stderr=True))
+            return move_many(_source(target.config), requester, members, Console(stderr=True))
         finally:
             requester.close()
-    finally:
-        responder.close()
+
+
+def _source(config: Path) -> Source:
+    """The simulated payer of a settings file, with the population that it has told of."""
+    settings = read_settings(config)
+    truth = json.read(settings.path(settings.members.file).read_bytes())
+    population = Population(
+        truth["seed"], len(truth["members"]), date.fromisoformat(truth["as_of"])
+    )
+    registration = registration_from(settings, truth["responding_payer"])
+    return Source(settings.target.fhir_base, registration, lambda: truth, population)
 
 
 def _figures(proof: Proof) -> tuple[Figures, float]:

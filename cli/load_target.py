@@ -1,4 +1,4 @@
-"""The target of a load run: the user's own, or a simulated payer in a process of its own.
+"""The payers of a load run: the user's own, or simulated ones in processes of their own.
 
 In a process of its own, so that what is measured is the payer and not the two of them sharing one
 interpreter, and so that its memory can be told from the generator's.
@@ -54,10 +54,28 @@ def load_target(config: Path | None, url: str, payer: Sequence[str]) -> Iterator
 
 
 def _simulated(folder: Path, options: Sequence[str]) -> Iterator[LoadTarget]:
-    payer = _Payer(folder, options)
+    with _payer("responding-payer", folder, folder / FILE_NAME, options) as payer:
+        yield LoadTarget(payer.file, payer.pid, payer.restart)
+
+
+@contextmanager
+def requesting_payer(config: Path) -> Iterator[Path]:
+    """The file of a simulated requesting payer, for the time of the run.
+
+    It knows the payer of the settings file, and the members of its truth table have joined.
+    """
+    with TemporaryDirectory(prefix="payer-exchange-load-") as folder:
+        file, options = Path(folder) / "requesting-payer.json", ("--config", str(config))
+        with _payer("requesting-payer", Path(folder), file, options) as payer:
+            yield payer.file
+
+
+@contextmanager
+def _payer(role: str, folder: Path, file: Path, options: Sequence[str]) -> Iterator[_Payer]:
+    payer = _Payer(role, folder, file, options)
     try:
         payer.start()
-        yield LoadTarget(payer.file, payer.pid, payer.restart)
+        yield payer
     finally:
         payer.stop()
 
@@ -65,8 +83,8 @@ def _simulated(folder: Path, options: Sequence[str]) -> Iterator[LoadTarget]:
 class _Payer:
     """A simulated payer in a process of its own, with all its data in our folder."""
 
-    def __init__(self, folder: Path, options: Sequence[str]) -> None:
-        self.file, self._folder, self._options = folder / FILE_NAME, folder, options
+    def __init__(self, role: str, folder: Path, file: Path, options: Sequence[str]) -> None:
+        self.file, self._role, self._folder, self._options = file, role, folder, options
         # One of our choice: where the system chooses, it may not be taken again for a minute.
         self._port = _free_port()
         self._child: subprocess.Popen[str] | None = None
@@ -79,7 +97,7 @@ class _Payer:
         """Start it and wait until it answers."""
         # Its data lie in our folder, which goes with us however the payer ends.
         places = ["--config-out", str(self.file), "--data-dir", str(self._folder / "payer")]
-        command = ["simulate", "responding-payer", "--port", str(self._port), *places]
+        command = ["simulate", self._role, "--port", str(self._port), *places]
         with (self._folder / "payer.log").open("ab") as out:
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "payer_exchange.cli", *command, *self._options],

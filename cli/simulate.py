@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +230,7 @@ def _serve_by_granian(options: ResponderOptions, config_out: Path | None) -> Non
 @click.option(
     "--config-out",
     type=click.Path(path_type=Path),
-    help="Write where it answers and the tokens of its two APIs here, as JSON.",
+    help="Write where it answers, the tokens of its two APIs and its members here, as JSON.",
 )
 @click.option("--tls-certificate", default="", metavar="FILE",
               help="Answer over https with this certificate chain (PEM).")  # fmt: skip
@@ -282,11 +282,10 @@ def requesting_payer(
     try:
         if registration:
             running.payer.register(json.read_object(registration.read()))
-        if config:
-            _know(running, config)
+        members = _know(running, config) if config else {}
         if paths:
             _console.print(f"{running.payer.keep_local(read_paths(paths))} local records.")
-        _tell_requester(running, config_out)
+        _tell_requester(running, config_out, members)
         running.server.wait()
     except KeyboardInterrupt:
         _console.print("Stopping.")
@@ -306,17 +305,23 @@ def _listener(certificate: str, key: str) -> ServerTls | None:
     return ServerTls(certificate, key) if certificate else None
 
 
-def _know(running: RunningRequester, config: Path) -> None:
-    """Register the payer of a settings file, and keep its members as local Patients."""
+def _know(running: RunningRequester, config: Path) -> dict[str, str]:
+    """Register the payer of a settings file, and keep its members as local Patients.
+
+    Returns each one's id here, by the member's key in the truth table.
+    """
     settings = read_settings(config)
     truth = json.read(settings.path(settings.members.file).read_bytes())
     running.payer.register(registration_from(settings, truth["responding_payer"]))
     found = list(joiners(truth, running.payer.clock.now().date()))
     keep_joiners(running.payer, found)
     _console.print(f"{len(found)} members joined; {settings.target.fhir_base} is registered.")
+    return {joiner.key: joiner.local_patient for joiner in found}
 
 
-def _tell_requester(running: RunningRequester, config_out: Path | None) -> None:
+def _tell_requester(
+    running: RunningRequester, config_out: Path | None, members: Mapping[str, str]
+) -> None:
     settings = running.payer.settings
     _console.print(f"Requesting payer at [bold]{running.fhir_base}[/bold]", highlight=False)
     if config_out:
@@ -328,6 +333,7 @@ def _tell_requester(running: RunningRequester, config_out: Path | None) -> None:
                     "fhir_base": running.fhir_base,
                     "operator_token": settings.operator_token.reveal(),
                     "admin_token": settings.admin_token.reveal(),
+                    "members": members,
                 }
             )
         )

@@ -2,5 +2,6 @@
 
 Locust is imported here only, and it patches its whole process through gevent. So nothing imports
 `journeys`, `measures` or `locustfile` but the child process that `running` starts. Of the other
-rooms only `reference` and `reports` are imported.
+rooms `reference` is imported and, to judge samples, the checks of `steps`, which need no test
+framework.
 """

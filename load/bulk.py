@@ -71,8 +71,7 @@ class BulkJourney:
             f"Group/{groups[0]}/${operation}", lambda: target.token(scope), body, sampled=sampled
         )
         if sampled:
-            problems = {m.problem_with(found.keys) for m in members}
-            self._journey.meter.check("bulk-export-is-the-truth", " ".join(sorted(problems)))
+            self._journey.compare("bulk-export-is-the-truth", found, members)
         return found
 
 

@@ -20,6 +20,7 @@ from ..reference.fhir import json
 from ..reference.fhir.ndjson import lines_of
 from ..reference.http import Exchange
 from ..reference.target import AccessToken, Target
+from .sampling import MOST_JUDGED, Key
 
 if TYPE_CHECKING:
     from .journey import Meter
@@ -42,12 +43,14 @@ class Downloads:
 
 @dataclass(slots=True)
 class Delivery:
-    """What has arrived so far, counted; the keys only when they are to be compared."""
+    """What has arrived so far, counted; keys and resources only when they are to be compared."""
 
     sampled: bool
     octets: int = 0
     resources: int = 0
     keys: set[str] = field(default_factory=set)
+    found: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    """The resources of a sampled delivery, as long as they are few enough to be judged."""
     kept: list[bytes] | None = None
 
     def take(self, line: bytes) -> None:
@@ -56,13 +59,30 @@ class Delivery:
         if self.kept is not None:
             self.kept.append(line)
         if self.sampled:
-            self.keys.add(key_of(json.read(line)))
+            self.keep(json.read(line))
+
+    def keep(self, resource: Any) -> None:
+        """Remember a resource of a sampled delivery, to be compared and judged."""
+        key = key_of(resource)
+        self.keys.add(key)
+        if key and len(self.keys) <= MOST_JUDGED:
+            kind, _, ident = key.partition("/")
+            self.found[kind, ident] = resource
+
+    @property
+    def judged(self) -> dict[Key, Mapping[str, Any]]:
+        """All resources, where the delivery is small enough for them to be judged; else none."""
+        return self.found if len(self.found) == len(self.keys - {""}) else {}
 
     def add(self, other: Delivery) -> None:
         """Count another delivery with this one."""
         self.octets += other.octets
         self.resources += other.resources
         self.keys |= other.keys
+        if len(self.keys) <= MOST_JUDGED:
+            self.found |= other.found
+        else:
+            self.found.clear()
         if self.kept is not None:
             self.kept += other.kept or ()
 

@@ -14,6 +14,20 @@ SCHEMA = "payer-exchange/load/1"
 JOB, DOWNLOAD = "job", "download"
 # All downloads of a job, in all its streams; and each as it came over the wire.
 DOWNLOADS, WIRE = "downloads", "wire"
+# What a requesting payer does with what it received.
+INTAKE = "intake"
+
+
+# Rates by their names in the results, and what each is in words.
+RATES = {
+    "resources_per_s": "resources/s of one stream, while downloading",
+    "end_to_end_resources_per_s": "resources/s of one user's whole exports",
+    "intake_resources_per_s": "resources/s taken in by the requesting payer",
+    "megabytes_per_s": "MB/s of one stream",
+    "download_megabytes_per_s": "MB/s of all streams of one user",
+    "all_megabytes_per_s": "MB/s of all users, while files came",
+    "wire_megabytes": "MB over the wire, of all users",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,12 @@ class Figures:
         return _rate(found.resources, found.seconds) if found else None
 
     @property
+    def intake_resources_per_s(self) -> float | None:
+        """Resources that a requesting payer took in, over the seconds it took; None without any."""
+        found = self.measure(INTAKE)
+        return _rate(found.resources, found.seconds) if found else None
+
+    @property
     def megabytes_per_s(self) -> float | None:
         """Delivered MB, after content decoding, over the seconds of their downloads."""
         found = self.measure(DOWNLOAD)
@@ -163,18 +183,19 @@ class Figures:
         found = self.measure(WIRE)
         return found.octets / 1e6 if found else None
 
+    @property
+    def rates(self) -> list[tuple[str, float]]:
+        """The rates that were measured, each in words."""
+        found = ((words, getattr(self, name)) for name, words in RATES.items())
+        return [(words, rate) for words, rate in found if rate is not None]
+
     def as_json(self) -> dict[str, Any]:
         """The figures as load-results.json holds them."""
         count, failed = self.journeys
         return {
             "journeys": {"count": count, "failed": failed},
             "error_ratio": round(self.error_ratio, 6),
-            "resources_per_s": _rounded(self.resources_per_s),
-            "end_to_end_resources_per_s": _rounded(self.end_to_end_resources_per_s),
-            "megabytes_per_s": _rounded(self.megabytes_per_s),
-            "download_megabytes_per_s": _rounded(self.download_megabytes_per_s),
-            "all_megabytes_per_s": _rounded(self.all_megabytes_per_s),
-            "wire_megabytes": _rounded(self.wire_megabytes),
+            **{name: _rounded(getattr(self, name)) for name in RATES},
             "measures": [asdict(m) | {"error_ratio": round(m.error_ratio, 6)} for m in self.timed],
             "checks": [
                 {"name": m.name, "count": m.count, "failures": m.failures} for m in self.checks

@@ -21,8 +21,8 @@ SCHEMA = "payer-exchange/load-history/1"
 LAST, MOST_DROP = 5, 0.10
 # What has to agree for two runs to be compared.
 _SAME = ("scenario", "machine", "flavour", "processes", "seconds")
-_RATES = ("resources_per_s", "end_to_end_resources_per_s", "megabytes_per_s",
-          "download_megabytes_per_s")  # fmt: skip
+_RATES = ("resources_per_s", "end_to_end_resources_per_s", "intake_resources_per_s",
+          "megabytes_per_s", "download_megabytes_per_s")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

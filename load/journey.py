@@ -9,14 +9,22 @@ from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
-from ..reference.errors import ExportFailed, ManyMatches, NoMatch, PayerExchangeError
+from ..reference.errors import (
+    ExportFailed,
+    ManyMatches,
+    NoMatch,
+    PayerExchangeError,
+    SettingsError,
+)
 from ..reference.http import Exchange
 from ..reference.settings import TargetSettings
 from ..reference.target import AccessToken, ExportResult, Target, identifier_query
 from .bulk import BulkJourney
-from .downloading import Delivery, Downloader, Downloads, key_of, since
+from .downloading import Delivery, Downloader, Downloads, since
+from .exchanging import ExchangeJourney
 from .members import ExpectedMember, TruthTable
 from .permission import Permission
+from .sampling import judge
 
 _EXPORT_LIMIT_S = 300.0
 _MOST_PAGES = 500
@@ -39,6 +47,9 @@ class Meter(Protocol):
     def check(self, name: str, problem: str) -> None:
         """Keep the verdict of a check; an empty problem is a pass."""
 
+    def __call__(self, exchange: Exchange) -> None:
+        """Keep one exchange of the HTTP client, under the step that asked for it."""
+
 
 class Journey:
     """The journeys of one requesting payer at one target."""
@@ -52,19 +63,22 @@ class Journey:
         uninterrupted: Callable[[Callable[[], str]], str] = lambda work: work(),
         downloads: Downloads | None = None,
         matched: dict[str, str] | None = None,
+        *,
+        exchange: ExchangeJourney | None = None,
     ) -> None:
         """`uninterrupted` does a kick-off to its end, so that its job can always be deleted.
 
         `downloads` is how the files of exports are downloaded: whole, once, one after the other
         unless it says more. With `matched`, whom a client has matched and its tokens are kept
         there and in the target from journey to journey; without, every client comes anew.
+        `exchange` goes the journeys that a requesting payer makes.
         """
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
         self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
         self._group = asked.group
         self._results = Downloader(target, meter, self._may_go)
         self._exports = Downloader(target, meter, self._may_go, downloads)
-        self._matched = matched
+        self._matched, self._exchange = matched, exchange
         self.impatient = False
         """Whether this client polls without waiting as it is told: it must be refused."""
         self.bulk_scope = asked.auth.bulk_scope(asked.pdex_version)
@@ -114,7 +128,7 @@ class Journey:
         token = lambda: self._token(ident)  # noqa: E731 - a way to ask for it anew
         found = self.exported(f"Patient/{ident}/$export", token, sampled=sampled)
         if sampled:
-            self.meter.check("export-is-the-truth", members[0].problem_with(found.keys))
+            self.compare("export-is-the-truth", found, members[:1])
         return found
 
     def _go_everything(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
@@ -123,9 +137,10 @@ class Journey:
         found = Delivery(sampled)
         for entry in self._entries(f"Patient/{ident}/$everything", ident, "everything"):
             found.resources += 1
-            found.keys.add(key_of(entry.get("resource")))
+            if sampled:
+                found.keep(entry.get("resource"))
         if sampled:
-            self.meter.check("everything-is-the-truth", members[0].problem_with(found.keys))
+            self.compare("everything-is-the-truth", found, members[:1])
         return found
 
     def _go_data_export(self, _: Sequence[ExpectedMember], sampled: bool) -> Delivery:
@@ -151,6 +166,24 @@ class Journey:
 
     def _go_group_export(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
         return BulkJourney(self, self._truth, self._auth).export(members, "export", sampled=sampled)
+
+    def _go_exchange(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        return self._requesting().one(members[0], self.today(), sampled=sampled)
+
+    def _go_bulk_exchange(self, members: Sequence[ExpectedMember], sampled: bool) -> Delivery:
+        return self._requesting().many(members, self.today(), sampled=sampled)
+
+    def _requesting(self) -> ExchangeJourney:
+        if self._exchange is None:
+            raise SettingsError("No requesting payer is named that could be told to exchange.")
+        return self._exchange
+
+    def compare(self, check: str, found: Delivery, members: Sequence[ExpectedMember]) -> None:
+        """Hold a sampled delivery to the truth table and to the judge's own checks."""
+        problems = {member.problem_with(found.keys) for member in members}
+        self.meter.check(check, " ".join(sorted(problems - {""})))
+        if found.judged:
+            judge(found.judged, self.meter)
 
     def exported(
         self,

@@ -18,13 +18,14 @@ from locust.exception import StopUser
 
 from ..reference.settings import Settings
 from ..reference.target import AccessToken
+from .exchanging import RequestingSide, open_requesting, read_side
 from .journey import Journey
 from .measures import LocustMeter
 from .members import TruthTable
 from .permission import Permission
 from .plan import Plan
 from .running import settings_for, truth_for
-from .scenario import Scenario, flavoured, read_scenario
+from .scenario import Scenario, asked_scenario
 from .shapes import arrivals
 from .target import open_target
 from .timeline import Timeline
@@ -45,6 +46,8 @@ class OwnOptions:
     url: str
     scenario: str
     flavour: str
+    requester: str
+    """The file of the requesting payer that exchanges go through; empty: none do."""
 
     @classmethod
     def of(cls, options: Any) -> OwnOptions:
@@ -54,6 +57,7 @@ class OwnOptions:
             options.payer_url,
             options.payer_scenario,
             options.payer_flavour,
+            options.payer_requester,
         )
 
 
@@ -80,6 +84,7 @@ class Requester:
         environment: Any,
         scenario: Scenario,
         kept: Kept,
+        side: RequestingSide | None,
     ) -> None:
         self.meter, downloads = LocustMeter(environment), scenario.downloads
         # A connection for each stream, so that none is made anew for each file.
@@ -92,9 +97,21 @@ class Requester:
         self.meter.token_url = settings.target.auth.token_url
         self._may_go = Permission(settings.target)
         matched = kept.matched if scenario.keeps else None
-        self.journey = Journey(
-            self.target, settings.target, truth, self.meter, whole, downloads, matched
+        self._side = (
+            open_requesting(settings, side, truth, self.meter, uninterrupted=whole)
+            if side
+            else None
         )
+        self.journey = Journey(
+            self.target, settings.target, truth, self.meter, whole, downloads, matched,
+            exchange=self._side,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Give back its connections."""
+        self.target.http.close()
+        if self._side:
+            self._side.close()
 
     def _sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, _IMPATIENT_S) if self.journey.impatient else seconds)
@@ -144,8 +161,9 @@ class RequestingPayer(User):
         own: OwnOptions = environment.payer_options
         self._settings = settings_for(own.config, own.url)
         self._truth = truth_for(self._settings, own.flavour)
-        self._scenario = flavoured(read_scenario(own.scenario), own.flavour)
+        self._scenario = asked_scenario(own.scenario, own.flavour, requester=bool(own.requester))
         self._kept = self.kept.setdefault(id(environment), Kept())
+        self._side = read_side(Path(own.requester)) if own.requester else None
         self._first = self._requester()
         self._index = environment.runner.worker_index
         self._processes: int = environment.parsed_options.payer_processes
@@ -164,7 +182,7 @@ class RequestingPayer(User):
             self._first.journey.ready()
 
     def on_stop(self) -> None:
-        self._first.target.http.close()
+        self._first.close()
 
     @task
     def journey(self) -> None:
@@ -175,7 +193,9 @@ class RequestingPayer(User):
         self._go(self._first)
 
     def _requester(self) -> Requester:
-        return Requester(self._settings, self._truth, self.environment, self._scenario, self._kept)
+        return Requester(
+            self._settings, self._truth, self.environment, self._scenario, self._kept, self._side
+        )
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()

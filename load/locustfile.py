@@ -36,6 +36,7 @@ def _add_options(parser: Any, **_: Any) -> None:
     parser.add_argument("--payer-scenario", include_in_web_ui=False)
     parser.add_argument("--payer-seconds", type=float, include_in_web_ui=False)
     parser.add_argument("--payer-flavour", default="pdex", include_in_web_ui=False)
+    parser.add_argument("--payer-requester", default="", include_in_web_ui=False)
     parser.add_argument("--payer-megabytes", type=float, include_in_web_ui=False)
     parser.add_argument("--payer-processes", type=int, default=1, include_in_web_ui=False)
 

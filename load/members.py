@@ -28,6 +28,8 @@ _HREX = "http://hl7.org/fhir/us/davinci-hrex/StructureDefinition"
 class ExpectedMember:
     """One member who must be found, and what their record must and must not bring."""
 
+    key: str
+    """The member's name in the truth table."""
     patient_id: str
     patient: Mapping[str, Any] = field(repr=False)
     coverage_to_match: Mapping[str, Any] = field(repr=False)
@@ -158,6 +160,7 @@ def _is_plain(request: Mapping[str, Any]) -> bool:
 def _expected(request: Mapping[str, Any], row: Mapping[str, Any]) -> ExpectedMember:
     told = row.get("record", {}).get("resources", {})
     return ExpectedMember(
+        row["key"],
         row["patient_id"],
         request["patient"],
         request["coverage_to_match"],

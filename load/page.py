@@ -86,6 +86,10 @@ def _thresholds(results: LoadResults) -> Iterator[str]:
 
 
 def _measures(results: LoadResults) -> Iterator[str]:
+    yield "<h2>Rates</h2>"
+    yield from _table(
+        ("rate", "measured"), ((words, number(rate)) for words, rate in results.figures.rates)
+    )
     yield "<h2>What was sent there, and how long it took</h2>"
     yield from _table(
         ("measure", "count", "failed", "p50", "p90", "p95", "p99", "p99.9", "max", "unit"),

@@ -9,6 +9,7 @@ from .scenario import Scenario, turns
 
 # Comparing a delivery reads every line; each journey's first is compared, then one of so many.
 _SAMPLE_EVERY = 5
+_OF_MANY = ("bulk-match", "bulk-export", "group-export", "bulk-exchange")
 
 
 class Plan:
@@ -35,6 +36,6 @@ class Plan:
     def next(self) -> tuple[str, list[ExpectedMember], bool]:
         """The next journey, its members, and whether its delivery is compared."""
         name = next(self._turns)
-        many = self._bulk if name in ("bulk-match", "bulk-export", "group-export") else 1
+        many = self._bulk if name in _OF_MANY else 1
         members = list(itertools.islice(self._members, many))
         return name, members, next(self._counts[name]) % _SAMPLE_EVERY == 0

@@ -41,7 +41,7 @@ class Rates:
 
 
 def measured_rates(told: Mapping[str, Any]) -> dict[str, float]:
-    """The fields of Rates that the content of a load-results.json tells of; not the intake.
+    """The fields of Rates that the content of a load-results.json tells of.
 
     The wait for a manifest is that of bulk matches as well as of exports, so that the rate of
     exports is rather too low than too high. Raises SettingsError for another content.
@@ -54,6 +54,7 @@ def measured_rates(told: Mapping[str, Any]) -> dict[str, float]:
             "members_per_s": matches and _rate(matches, matches["count"] * told["bulk_members"]),
             "resources_per_s": waits and _rate(waits, delivered),
             "download_per_s": told["resources_per_s"],
+            "intake_per_s": told.get("intake_resources_per_s"),
         }
     except (KeyError, TypeError) as error:
         raise SettingsError("The file is no load-results.json of a load run.") from error

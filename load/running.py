@@ -23,6 +23,7 @@ from ..reference.errors import SettingsError, TargetError
 from ..reference.http import origin_of
 from ..reference.settings import Settings, read_settings
 from .child import NothingMeasured, follow
+from .exchanging import read_side
 from .figures import Figures, LoadResults
 from .footprint import Watch
 from .history import Circumstances, append, drops, line_of, read_history
@@ -32,7 +33,7 @@ from .members import NOBODY, TruthTable, read_truth
 from .outage import Outage, Restart
 from .page import page
 from .permission import Caps, Permission
-from .scenario import LONGEST_RUN_S, Scenario, flavoured, read_scenario
+from .scenario import LONGEST_RUN_S, Scenario, asked_scenario, read_scenario
 from .spreading import Spread
 from .summary import markdown
 from .target import open_target
@@ -65,6 +66,7 @@ _REFUSED = (
     "--payer-flavour",
     "--payer-megabytes",
     "--payer-processes",
+    "--payer-requester",
     "--payer-scenario",
     "--payer-seconds",
 )
@@ -93,8 +95,14 @@ class LoadRequest:
     """What was loaded, as the history tells it."""
     target_pid: int = 0
     """The payer's process on this machine, whose memory and open files are sampled; 0: none."""
+    requester: Path | None = None
+    """The file of the requesting payer that exchanges go through."""
     restart: Restart | None = None
     """Kills that process and starts it anew, where a scenario asks for it."""
+
+    def asked(self) -> Scenario:
+        """The scenario as this request can have it; raises SettingsError."""
+        return asked_scenario(self.scenario, self.flavour, requester=self.requester is not None)
 
 
 def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResults:
@@ -104,7 +112,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     the target deleted and says so in the results. Raises SettingsError for wrong usage and
     NothingMeasured when there is nothing to judge.
     """
-    scenario = flavoured(read_scenario(request.scenario), request.flavour)
+    scenario = request.asked()
     thresholds = read_thresholds(request.thresholds) if request.thresholds else scenario.thresholds
     run_s = run_time(request.options, scenario.arrivals.duration_s)
     _refuse_options(request.options)
@@ -112,6 +120,8 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
     truth_for(settings, request.flavour)
     caps = Permission(settings.target).caps()
     caps.check(scenario, run_s)
+    if request.requester:
+        Permission(settings.target).check(read_side(request.requester).fhir_base)
     _reach(settings, request.flavour, scenario.tries)
     request.report_dir.mkdir(parents=True, exist_ok=True)
     started, clock = datetime.now(UTC), time.monotonic()
@@ -144,7 +154,7 @@ def run_worker(request: LoadRequest) -> None:
     SettingsError for wrong usage and NothingMeasured when the master was not found or the worker
     broke.
     """
-    scenario = flavoured(read_scenario(request.scenario), request.flavour)
+    scenario = request.asked()
     settings = settings_for(request.config, request.url)
     truth_for(settings, request.flavour)
     run_s = run_time(request.options, scenario.arrivals.duration_s)
@@ -304,6 +314,7 @@ def _command(
         "--payer-figures": figures,
         "--payer-scenario": request.scenario,
         "--payer-flavour": request.flavour,
+        "--payer-requester": request.requester or "",
         "--payer-seconds": run_s,
         "--payer-processes": request.spread.processes,
         **request.spread.options(),

@@ -25,12 +25,17 @@ JOURNEYS = (
     "bulk-export",
     "group-export",
     "data-export",
+    "exchange",
+    "bulk-exchange",
 )
 FLAVOURS = ("pdex", "bulk-data")
 _EXPORTS = ("export", "bulk-export", "group-export", "data-export")
 # What is measured of a Bulk Data server, and what only a payer that speaks PDex has.
 _OF_PDEX = ("match", "search", "everything", "bulk-match")
 LONGEST_RUN_S, HIGHEST_RATE, MOST_IN_FLIGHT = 600, 2000.0, 500
+# What goes through a requesting payer, which is asked for it.
+_EXCHANGES = ("exchange", "bulk-exchange")
+_OF_EXCHANGES = ("invoke", "task", "intake", "exchange-job", "bulk-exchange-job")
 # Streams of a journey, and how often it downloads a file.
 MOST_DOWNLOADS = (64, 10_000)
 
@@ -99,6 +104,28 @@ def read_scenario(name: str) -> Scenario:
     return scenario_of(read_toml(path, "The scenario"), path.stem)
 
 
+def asked_scenario(name: str, flavour: str, *, requester: bool) -> Scenario:
+    """The scenario as it can be asked of a server of that kind, with or without a requesting payer.
+
+    Raises SettingsError when nothing is left of it.
+    """
+    scenario = flavoured(read_scenario(name), flavour)
+    if requester or not exchanges(scenario):
+        return scenario
+    left = {n: share for n, share in scenario.journeys.items() if n not in _EXCHANGES and share}
+    if not left:
+        raise SettingsError(
+            f"{scenario.name} has only exchanges, which a requesting payer makes: give --requester."
+        )
+    limits = scenario.thresholds.without(_OF_EXCHANGES)
+    return replace(scenario, journeys=left, thresholds=limits)
+
+
+def exchanges(scenario: Scenario) -> bool:
+    """Whether a journey goes through a requesting payer."""
+    return any(scenario.journeys.get(name) for name in _EXCHANGES)
+
+
 def flavoured(scenario: Scenario, flavour: str) -> Scenario:
     """The scenario as a server of that kind can be asked it.
 
@@ -115,8 +142,8 @@ def flavoured(scenario: Scenario, flavour: str) -> Scenario:
             "LT7 or LT8, or a file with data-export among its journeys."
         )
     limits = scenario.thresholds.measures
-    kept = {n: x for n, x in limits.items() if n not in _OF_PDEX and not n.endswith("-job")}
-    thresholds = replace(scenario.thresholds, measures=kept)
+    gone = [name for name in limits if name in _OF_PDEX or name.endswith("-job")]
+    thresholds = scenario.thresholds.without((*gone, *_OF_EXCHANGES))
     return replace(scenario, journeys={n: s for n, s in shares.items() if s}, thresholds=thresholds)
 
 

@@ -26,14 +26,6 @@ def markdown(results: LoadResults) -> str:
 
 def _lines(results: LoadResults) -> Iterator[str]:
     figures = results.figures
-    rates = (
-        figures.resources_per_s,
-        figures.megabytes_per_s,
-        figures.download_megabytes_per_s,
-        figures.all_megabytes_per_s,
-        figures.wire_megabytes,
-        figures.end_to_end_resources_per_s,
-    )
     count, failed = figures.journeys
     yield f"# Load {results.scenario}: {results.verdict}"
     yield ""
@@ -61,16 +53,7 @@ def _lines(results: LoadResults) -> Iterator[str]:
         map(_measure, figures.timed),
     )
     yield from _table(
-        "Rates of one user",
-        (
-            "resources/s while downloading",
-            "MB/s of one stream",
-            "MB/s of all its streams",
-            "MB/s of all users, while files came",
-            "MB over the wire, all users",
-            "resources/s of whole jobs",
-        ),
-        [tuple(_number(rate) for rate in rates)],
+        "Rates", ("rate", "measured"), [(words, _number(rate)) for words, rate in figures.rates]
     )
     yield from _table(
         "Checks",

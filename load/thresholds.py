@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ MEASURES = (
     "bulk-match-job",
     "bulk-export-job",
     "group-export-job",
+    "exchange-job",
+    "bulk-exchange-job",
+    "invoke",
+    "task",
+    "intake",
     "bulk-match",
     "queue-wait",
     "from-intended",
@@ -53,6 +58,7 @@ _OF_PAYER = {
 _AT_LEAST = (
     "min_resources_per_s",
     "min_end_to_end_resources_per_s",
+    "min_intake_resources_per_s",
     "min_download_megabytes_per_s",
     "min_all_megabytes_per_s",
 )
@@ -67,11 +73,18 @@ class Thresholds:
     error_ratio: float = 0.0
     min_resources_per_s: float | None = None
     min_end_to_end_resources_per_s: float | None = None
+    min_intake_resources_per_s: float | None = None
     min_download_megabytes_per_s: float | None = None
     min_all_megabytes_per_s: float | None = None
     payer: Mapping[str, float] = field(default_factory=dict)
     """Limits of the payer's own process, which are judged where it was sampled."""
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def without(self, measures: Collection[str]) -> Thresholds:
+        """The same limits, but for those of measures that a run will not have."""
+        kept = {name: limit for name, limit in self.measures.items() if name not in measures}
+        least = None if "intake" in measures else self.min_intake_resources_per_s
+        return replace(self, measures=kept, min_intake_resources_per_s=least)
 
     def judge(self, figures: Figures) -> tuple[ThresholdVerdict, ...]:
         """The verdict on each limit, in the order of the file."""
@@ -104,15 +117,12 @@ def thresholds_of(content: Mapping[str, Any], file: str) -> Thresholds:
         where = f"{file}: section [measures.{name}]"
         known_keys(section(one, where), _OF_ONE, where)
         limits[name] = {key: number(value, f"{where} {key}") for key, value in one.items()}
-    least = [number(content[k], f"{file}: {k}") if k in content else None for k in _AT_LEAST]
+    least = {key: number(content[key], f"{file}: {key}") for key in _AT_LEAST if key in content}
     return Thresholds(
         number(content.get("error_ratio", 0.0), f"{file}: error_ratio"),
-        least[0],
-        least[1],
-        least[2],
-        least[3],
-        {k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
-        limits,
+        payer={k: number(content[k], f"{file}: {k}") for k in _OF_PAYER if k in content},
+        measures=limits,
+        **least,
     )
 
 

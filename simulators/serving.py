@@ -21,8 +21,8 @@ from .peers import CERTIFICATE
 
 _log = logging.getLogger(__name__)
 
-# Requests that are worked on at a time: on SQLite, which computes in this process; and on a database
-# that is a process of its own, so that others go on while one waits for it.
+# Requests that are worked on at a time: on SQLite, which computes in this process; and on a
+# database that is a process of its own, so that others go on while one waits for it.
 AT_ONCE = (1, 4)
 # So long a request waits for its turn.
 _PATIENCE_S = 0.5

@@ -127,7 +127,8 @@ class Releases:
         marked = [
             (member, marks)
             for member, marks in self.repository.marks_of(list(policies))
-            if policies[member] != "sensitive" and self.scope.has_sensitive(frozenset(marks.split()))
+            if policies[member] != "sensitive"
+            and self.scope.has_sensitive(frozenset(marks.split()))
         ]
         found: dict[str, set[Key]] = {}
         members, marks = {member for member, _ in marked}, {marks for _, marks in marked}

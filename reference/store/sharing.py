@@ -12,7 +12,7 @@ from .tables import SHARED_REFERENCE, Key
 _NEVER_SHARED = frozenset({"Patient", "Provenance"})
 _BATCH = 500
 _TABLE = SHARED_REFERENCE.c
-_REFERENCES_OF = select(_TABLE).where(
+_REFERENCES_OF = select(SHARED_REFERENCE).where(
     _TABLE.from_type.in_(bindparam("kinds", expanding=True)),
     _TABLE.from_id.in_(bindparam("idents", expanding=True)),
 )

@@ -65,7 +65,7 @@ def test_members_whom_no_request_is_about_are_asked_for_by_their_cards():
 
 
 def test_a_delivery_is_compared_with_the_truth():
-    member = ExpectedMember("m1", {}, {}, frozenset({"A/1", "A/2"}), frozenset({"B/1"}))
+    member = ExpectedMember("m1", "m1", {}, {}, frozenset({"A/1", "A/2"}), frozenset({"B/1"}))
     assert member.problem_with(["A/1", "A/2", "Provenance/added"]) == ""
     assert "1 of 2 expected resources are missing" in member.problem_with(["A/1"])
     assert "must be withheld" in member.problem_with(["A/1", "A/2", "B/1"])

@@ -6,7 +6,14 @@ import pytest
 from payer_exchange.load.generator import SelfCheck
 from payer_exchange.load.knee import knee_of
 from payer_exchange.load.plan import Plan
-from payer_exchange.load.scenario import SCENARIOS, flavoured, read_scenario, scenario_of, turns
+from payer_exchange.load.scenario import (
+    SCENARIOS,
+    asked_scenario,
+    flavoured,
+    read_scenario,
+    scenario_of,
+    turns,
+)
 from payer_exchange.load.shapes import KNEE_STEPS, Shape, arrivals
 from payer_exchange.reference.errors import SettingsError
 
@@ -139,3 +146,11 @@ def test_a_batch_names_nobody_twice_however_many_processes_share_the_members(ind
         batch = plan.next()[1]
         assert batch
         assert len(set(batch)) == len(batch)
+
+
+def test_without_a_requesting_payer_the_other_journeys_are_gone():
+    whole = read_scenario("LT1")
+    left = asked_scenario("LT1", "pdex", requester=False)
+    assert set(whole.journeys) - set(left.journeys) == {"exchange", "bulk-exchange"}
+    assert set(whole.thresholds.measures) - set(left.thresholds.measures) == {"exchange-job"}
+    assert asked_scenario("LT1", "pdex", requester=True) == whole
