@@ -284,8 +284,8 @@ def _print(results: LoadResults) -> None:
     click.echo(f"{count} journeys, {failed} broken; {figures.failed_checks} checks failed.")
     for words, rate in figures.rates:
         click.echo(f"  {_figure(rate)} {words}")
-    if figures.generator_problem:
-        click.echo(figures.generator_problem)
+    if results.reason:
+        click.echo(results.reason)
     if results.knee_per_s is not None:
         click.echo(f"The knee lies at {results.knee_per_s:.3g} starts a second.")
     for drop in results.drops:

@@ -139,9 +139,10 @@ class _Stream:
         self._exchanges: list[Exchange] = []
 
     @property
-    def wire_octets(self) -> int:
-        """The bytes of all bodies as they were sent."""
-        return sum(exchange.wire_octets for exchange in self._exchanges)
+    def wire_octets(self) -> int | None:
+        """The bytes of all bodies as they were sent; None where those of one cannot be told."""
+        found = [e.wire_octets for e in self._exchanges if e.wire_octets is not None]
+        return sum(found) if len(found) == len(self._exchanges) else None
 
     def whole(self, **more: str) -> Iterator[bytes]:
         """The bytes of an answer to a request with these headers."""
@@ -262,7 +263,8 @@ class Downloader:
         file = self._read(new, stream, part, goes_on)
         taken, found = since(started), file.delivery
         self._meter.measure("download", taken, octets=found.octets, resources=found.resources)
-        self._meter.measure("wire", taken, octets=stream.wire_octets)
+        if stream.wire_octets is not None:
+            self._meter.measure("wire", taken, octets=stream.wire_octets)
         self._check(part, file, digests)
         return found
 

@@ -21,12 +21,13 @@ INTAKE = "intake"
 # Rates by their names in the results, and what each is in words.
 RATES = {
     "resources_per_s": "resources/s of one stream, while downloading",
-    "end_to_end_resources_per_s": "resources/s of one user's whole exports",
+    "end_to_end_resources_per_s": "resources/s of one user's whole exports, each download counted",
     "intake_resources_per_s": "resources/s taken in by the requesting payer",
     "megabytes_per_s": "MB/s of one stream",
     "download_megabytes_per_s": "MB/s of all streams of one user",
     "all_megabytes_per_s": "MB/s of all users, while files came",
-    "wire_megabytes": "MB over the wire, of all users",
+    "wire_megabytes": "MB over the wire, of all users, where they can be told",
+    "anew_megabytes": "MB that came in vain, of downloads that the server began anew",
 }
 
 
@@ -184,6 +185,12 @@ class Figures:
         return found.octets / 1e6 if found else None
 
     @property
+    def anew_megabytes(self) -> float | None:
+        """MB of files that were broken off and then sent whole again; None without one."""
+        found = self.measure("begun-anew")
+        return found.octets / 1e6 if found else None
+
+    @property
     def rates(self) -> list[tuple[str, float]]:
         """The rates that were measured, each in words."""
         found = ((words, getattr(self, name)) for name, words in RATES.items())
@@ -272,6 +279,19 @@ class LoadResults:
             return 3
         missed = any(not t.met for t in self.thresholds)
         return 1 if missed or self.drops or self.figures.failed_checks else 0
+
+    @property
+    def reason(self) -> str:
+        """Why nothing could be judged, and what to do; empty when something could."""
+        if self.exit_status != 3:
+            return ""
+        if self.figures.harness_errors:
+            kinds = ", ".join(sorted(set(self.figures.harness_errors)))
+            return f"The harness broke ({kinds}): report it with the Locust log beside this report."
+        return self.figures.generator_problem or (
+            "No journey came to its end while the run lasted. Give it more time (duration_s, or "
+            "-- --run-time 1m), or ask for less (bulk_members, [downloads] repeat)."
+        )
 
     @property
     def verdict(self) -> str:

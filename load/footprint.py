@@ -1,4 +1,4 @@
-"""The memory and open files of a payer on this machine, sampled while it is under load."""
+"""What a payer on this machine takes, sampled under load: memory, open files, processor time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class Watch:
     """Samples of a process and all that it started; without a process there are none."""
 
     pid: int = 0
-    samples: list[tuple[float, float, int]] = field(default_factory=list)
-    """Moments in seconds since the epoch, MB of resident memory, and open files."""
+    samples: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """Moments in seconds since the epoch, and MB of memory, open files and cores used since."""
+    _before: tuple[float, dict[int, float]] = (0.0, {})
+    """When was looked last, and the processor seconds of each process until then."""
 
     def look(self) -> None:
         """Take one sample; a process that has ended gives none."""
@@ -28,18 +30,34 @@ class Watch:
             return
         try:
             root = psutil.Process(self.pid)
-            found = [_taken(p) for p in (root, *root.children(recursive=True))]
+            found = [(p, _taken(p)) for p in (root, *root.children(recursive=True))]
         except psutil.Error:
             return
-        self.samples.append((time.time(), sum(m for m, _ in found), sum(f for _, f in found)))
+        now, seconds = time.time(), {p.pid: spent for p, (_, _, spent) in found}
+        before, spent_before = self._before
+        # A process that has come since is counted from its next sample on.
+        spent = sum(s - spent_before[pid] for pid, s in seconds.items() if pid in spent_before)
+        taken = {"memory_mb": sum(m for _, (m, _, _) in found),
+                 "open_files": float(sum(f for _, (_, f, _) in found))}  # fmt: skip
+        if before:
+            taken["payer_cores"] = round(spent / (now - before), 3)
+        self._before = now, seconds
+        self.samples.append((now, taken))
 
     def columns(self, begun: float) -> dict[int, dict[str, float]]:
         """The samples by the second of a run that begun at that moment."""
-        return {int(at - begun): {"memory_mb": mb, "open_files": n} for at, mb, n in self.samples}
+        return {int(at - begun): taken for at, taken in self.samples}
 
 
-def _taken(process: psutil.Process) -> tuple[float, int]:
-    return process.memory_info().rss / 1e6, process.num_fds()
+def _taken(process: psutil.Process) -> tuple[float, int, float]:
+    with process.oneshot():
+        spent = process.cpu_times()
+        return process.memory_info().rss / 1e6, _open_files(process), spent.user + spent.system
+
+
+def _open_files(process: psutil.Process) -> int:
+    # Windows counts handles, of which files are a part: their growth tells as much.
+    return int(process.num_handles() if psutil.WINDOWS else process.num_fds())
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ class Journey:
         self.target, self._auth, self._truth, self.meter = target, asked.auth, truth, meter
         self._uninterrupted, self._may_go = uninterrupted, Permission(asked)
         self._group = asked.group
+        # Where nobody is matched, as at a Bulk Data server, nothing is asked for a match either.
+        self._first_scope = asked.auth.match_scope if truth.members else asked.auth.data_scope
         self._results = Downloader(target, meter, self._may_go)
         self._exports = Downloader(target, meter, self._may_go, downloads)
         self._matched, self._exchange = matched, exchange
@@ -90,7 +92,7 @@ class Journey:
     def ready(self) -> None:
         """Ask for the token of the first step, for all whose clients keep it."""
         try:
-            self.target.token(self._auth.match_scope)
+            self.target.token(self._first_scope)
         except PayerExchangeError as error:
             self.meter.broken("token", str(error))
 
@@ -107,7 +109,7 @@ class Journey:
             )
 
     def _go_token(self, _: Sequence[ExpectedMember], _sampled: bool) -> Delivery:
-        self.target.token(self._auth.match_scope)
+        self.target.token(self._first_scope)
         return Delivery(sampled=False)
 
     def _go_match(self, members: Sequence[ExpectedMember], _sampled: bool) -> Delivery:

@@ -35,8 +35,7 @@ def _cases(results: LoadResults) -> Iterator[tuple[str, str, str]]:
     for drop in results.drops:
         yield f"{drop.name} against earlier runs", "failure", str(drop)
     if results.exit_status == 3:
-        problem = results.figures.generator_problem or "Nothing could be judged."
-        yield "generator", "error", problem
+        yield "generator", "error", results.reason
 
 
 def shortfall(found: ThresholdVerdict) -> str:

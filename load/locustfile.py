@@ -88,6 +88,7 @@ class _Process:
             own = self.timeline.own
             if generates:
                 own.problem = self._check.look(used, own.starts)
+                self.timeline.used(used)
             if not isinstance(self.runner, WorkerRunner):
                 self._progress()
                 if self.timeline.megabytes > self.options.payer_megabytes:

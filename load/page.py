@@ -15,6 +15,7 @@ table{border-collapse:collapse;width:100%}td,th{padding:.2rem .5rem;border-botto
 th{text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}
 .missed{color:#b00020;font-weight:600}svg{width:100%;height:auto}svg text{font-size:11px;fill:#444}
 """
+_FAILURES = "Failures and dropped starts"
 # Each plot: its title, and the columns of the timeline that it shows with their names.
 _PLOTS = (
     ("Journeys ended in each second", (("journeys", "journeys"),)),
@@ -23,8 +24,14 @@ _PLOTS = (
         (("p50", "p50"), ("p95", "p95"), ("p99", "p99")),
     ),
     ("Journeys in flight", (("in_flight", "in flight"),)),
-    ("Failures and dropped starts", (("failures", "failures"), ("dropped", "dropped starts"))),
+    (_FAILURES, (("failures", "failures"), ("dropped", "dropped starts"))),
     ("Resources delivered", (("resources", "resources"),)),
+    ("Files, MB in the second in which each ended", (("megabytes", "MB"),)),
+    ("Requests answered", (("requests", "requests"),)),
+    (
+        "Processor use, in cores",
+        (("payer_cores", "payer"), ("generator_cores", "generator")),
+    ),
     ("Memory of the payer, MB", (("memory_mb", "MB"),)),
 )
 
@@ -52,16 +59,18 @@ def _parts(results: LoadResults) -> Iterator[str]:
     )
     if results.faults:
         yield f"<p>Faults of the payer, all the time: {escape(', '.join(results.faults))}.</p>"
-    if figures.generator_problem:
-        yield f'<p class="missed">{escape(figures.generator_problem)}</p>'
+    if results.reason:
+        yield f'<p class="missed">{escape(results.reason)}</p>'
     if results.knee_per_s is not None:
         yield f"<p>The knee lies at {results.knee_per_s:.3g} starts a second.</p>"
     yield from _thresholds(results)
     for drop in results.drops:
         yield f'<p class="missed">{escape(str(drop))}</p>'
+    rows = [{**row, "megabytes": row.get("octets", 0) / 1e6} for row in figures.timeline]
     for title, columns in _PLOTS:
-        if any(key in row for row in figures.timeline for key, _ in columns):
-            yield f"<h2>{title}</h2>{plot(figures.timeline, columns, figures.marks)}"
+        # That nothing failed is worth a look; that nothing was delivered, as of matches, is not.
+        if title == _FAILURES or any(row.get(key) for row in rows for key, _ in columns):
+            yield f"<h2>{title}</h2>{plot(rows, columns, figures.marks)}"
     if figures.distribution:
         yield "<h2>How long whole journeys took</h2>"
         yield distribution_plot(figures.distribution)

@@ -33,9 +33,9 @@ def _lines(results: LoadResults) -> Iterator[str]:
         f"{_SENTENCES[results.verdict]} {count} journeys in {results.duration_s:.0f} s at "
         f"{results.target}, {failed} of them broken; {figures.failed_checks} checks failed."
     )
-    if figures.generator_problem:
+    if results.reason:
         yield ""
-        yield figures.generator_problem
+        yield results.reason
     if results.model == "open":
         yield ""
         yield _starts(results)

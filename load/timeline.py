@@ -119,6 +119,10 @@ class Timeline:
         self.own.starts.update(planned=1, late=int(late), dropped=int(dropped))
         self._row().update(planned=1, dropped=int(dropped))
 
+    def used(self, cores: float) -> None:
+        """Keep how much of a core this process used in the last second."""
+        self._row()["generator_cores"] = round(cores, 3)  # type: ignore[assignment]  # of a core
+
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """Count a journey as in flight."""

@@ -54,8 +54,11 @@ class Exchange:
     body: bytes = field(default=b"", repr=False)
     elapsed_s: float = 0.0
     note: str = ""
-    wire_octets: int = 0
-    """Of a streamed body that was read: its bytes as they were sent, before any decoding."""
+    wire_octets: int | None = 0
+    """Of a streamed body that was read: its bytes as they were sent, before any decoding.
+
+    None where they cannot be told: of a compressed body that came in chunks.
+    """
 
     def header(self, name: str) -> str:
         """A response header, whatever its case; empty when absent."""
@@ -180,12 +183,17 @@ class HttpClient:
         return response
 
     def _chunks(self, response: requests.Response, exchange: Exchange) -> Iterator[bytes]:
+        read = 0
         try:
-            yield from response.iter_content(_CHUNK)
+            for chunk in response.iter_content(_CHUNK):
+                read += len(chunk)
+                yield chunk
         except requests.RequestException as error:
             raise self._failed(error, exchange) from error
         finally:
-            exchange.wire_octets = response.raw.tell()
+            # The library counts nothing of a body in chunks (RFC 9112, 7.1).
+            plain = exchange.header("Content-Encoding").lower() in ("", "identity")
+            exchange.wire_octets = response.raw.tell() or (read if plain or not read else None)
             response.close()
             self._close(exchange)
 

@@ -33,6 +33,7 @@ _RENEW_BEFORE_S = 60.0
 # Transient refusals: asked to wait, or out of service for a while (RFC 6585, 4; RFC 9110, 15.6.4).
 _BUSY = (429, 503)
 BUSY_TRIES = 20
+_LONGEST_CODE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,8 @@ class Target:
         answer = self.read_json(exchange) if exchange.status == 200 else {}
         if not isinstance(answer.get("access_token"), str):
             raise TokenRefused(
-                f"The token endpoint answered {exchange.status} and gave no token. "
-                "Check the registration: client id, key and scopes.",
+                f"The token endpoint answered {exchange.status}{_oauth_error(exchange)} and gave "
+                f"no token for {scope}. Check the registration: client id, key and scopes.",
                 status=exchange.status,
             )
         life = answer.get("expires_in")
@@ -398,3 +399,13 @@ def identifier_query(identifier: Mapping[str, Any]) -> str:
 
 def _life(token: AccessToken) -> float:
     return float(token.answer.get("_life", 300.0))
+
+
+def _oauth_error(exchange: Exchange) -> str:
+    """The code of an OAuth error answer (RFC 6749, 5.2) in brackets; what else it says may tell."""
+    try:
+        code = exchange.json_object().get("error")
+    except TargetError:
+        return ""
+    known = isinstance(code, str) and code.isascii() and code.replace("_", "").isalpha()
+    return f" ({code})" if known and len(str(code)) <= _LONGEST_CODE else ""

@@ -1,11 +1,12 @@
 """A Bulk Data server that matches no members: what is asked of it, and what is told of it."""
 
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 from flask import Flask, request
 from payer_exchange.load.journey import Journey
-from payer_exchange.load.members import NOBODY
+from payer_exchange.load.members import NOBODY, TruthTable
 from payer_exchange.load.target import open_target
 from payer_exchange.reference.settings import AuthSettings, Settings, TargetSettings
 from payer_exchange.simulators.serving import Server, serving
@@ -112,3 +113,25 @@ def test_a_client_that_does_not_wait_is_to_be_refused(server, tmp_path, waits, w
 def test_a_patient_client_is_not_asked_whether_it_was_refused(server, tmp_path):
     server[0].waits = [202, 202]
     assert "early-polls-are-refused" not in gone(server[1], "", tmp_path).checks
+
+
+@pytest.mark.parametrize(("flavour", "scope"), [("bulk-data", "data"), ("pdex", "match")])
+def test_a_token_is_asked_for_by_a_scope_that_the_server_knows(flavour, scope):
+    asked = []
+
+    class Target:
+        tokens: ClassVar = {}
+
+        def token(self, scope):
+            asked.append(scope)
+
+        def forget_tokens(self):
+            pass
+
+    auth = AuthSettings(match_scope="match", data_scope="data")
+    truth = (
+        NOBODY if flavour == "bulk-data" else TruthTable(NOBODY.requester, NOBODY.responder, (1,))
+    )
+    settings = TargetSettings("http://127.0.0.1/fhir", auth=auth)
+    Journey(Target(), settings, truth, Meter()).go("token", [], sampled=False)
+    assert asked == [scope]

@@ -69,7 +69,7 @@ class Files:
     def __init__(self):
         self.app, self.asked = Flask(__name__), []
         self.ranges, self.tag, self.versions, self.moved = True, '"1"', [], 0
-        self.met, self.gate = None, Gate()
+        self.met, self.gate, self.chunked = None, Gate(), False
         self.app.add_url_rule("/files/<name>", view_func=self.file)
 
     def file(self, name):
@@ -82,7 +82,9 @@ class Files:
             self.met.wait(30)
         content = self.versions.pop(0) if self.versions else LINES
         if "gzip" in request.headers.get("Accept-Encoding", ""):
-            return gzip.compress(content), 200, {"Content-Encoding": "gzip"}
+            return self.sent(gzip.compress(content)), 200, {"Content-Encoding": "gzip"}
+        if self.chunked:
+            return self.sent(content)
         media, etag = "application/fhir+ndjson", "1" if self.ranges else False
         answer = send_file(io.BytesIO(content), media, conditional=self.ranges, etag=etag)
         if self.ranges:
@@ -91,11 +93,17 @@ class Files:
             answer.headers["Content-Range"] = f"bytes 7-{len(LINES) - 1}/{len(LINES)}"
         return answer
 
+    def sent(self, content):
+        """In chunks without a length in the head, or as it is."""
+        return (
+            (content[n : n + 50] for n in range(0, len(content), 50)) if self.chunked else content
+        )
+
 
 @pytest.fixture
 def server():
     files = Files()
-    with serving(Server(threads=10), files.app) as running:
+    with serving(Server(threads=10, at_once=10), files.app) as running:
         files.url = running.url
         yield files
 
@@ -120,6 +128,15 @@ def test_what_comes_over_the_wire_and_what_it_holds_are_told_apart(server, packe
     assert (meter.octets("wire"), meter.octets("download")) == (sent, len(LINES))
     assert meter.found.resources == len(meter.found.keys) == COUNT
     assert server.asked[0]["Accept-Encoding"] == ("gzip" if packed else "identity")
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_of_a_file_in_chunks_the_bytes_are_told_where_they_can_be(server, packed):
+    server.chunked = True
+    meter = downloaded(server, gzip=packed)
+    assert meter.octets("download") == len(LINES)
+    # Of compressed chunks the library tells only what they hold.
+    assert (meter.count("wire"), meter.octets("wire")) == ((0, 0) if packed else (1, len(LINES)))
 
 
 @pytest.mark.parametrize("streams", [1, 4])

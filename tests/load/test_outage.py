@@ -45,3 +45,15 @@ def test_it_answers_again_at_the_same_address_for_the_same_client():
         assert (after.fhir_base, after.auth) == (before.fhir_base, before.auth)
         assert key_of(target.config) == key
         assert requests.get(f"{before.fhir_base}/metadata", timeout=10).status_code == 200
+
+
+def test_what_a_process_takes_is_told_of_each_second_after_the_first():
+    watch = Watch(os.getpid())
+    watch.look()
+    watch.look()
+    begun = int(watch.samples[0][0])
+    first, second = (taken for _, taken in watch.samples)
+    assert set(second) - set(first) == {"payer_cores"}
+    assert second["memory_mb"] > 1
+    assert second["payer_cores"] >= 0
+    assert set(watch.columns(begun)) <= {0, 1}

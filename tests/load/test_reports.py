@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 from payer_exchange.load.figures import Figures, LoadResults, Measure, Problem
 from payer_exchange.load.junit import junit
 from payer_exchange.load.page import page
+from payer_exchange.load.summary import markdown
 from payer_exchange.load.thresholds import Thresholds
 
 JOB = Measure(kind="measure", name="job", unit="ms", count=10, failures=0, seconds=1.0, octets=0,
@@ -74,3 +75,13 @@ def test_a_second_without_a_value_is_a_gap_in_the_line():
     seen.feed(page(RESULTS))
     journeys, p50 = seen.paths[:2]
     assert (journeys.count("M"), p50.count("M")) == (1, 2)
+
+
+def test_a_run_in_which_nothing_came_to_its_end_says_what_to_do():
+    nothing = replace(RESULTS, figures=Figures(()))
+    assert nothing.exit_status == 3
+    for written in (page(nothing), markdown(nothing), junit(nothing)):
+        assert "No journey came to its end" in written
+    assert RESULTS.reason == ""
+    broken = replace(RESULTS, figures=replace(FIGURES, harness_errors=("KeyError", "KeyError")))
+    assert broken.reason.startswith("The harness broke (KeyError)")
