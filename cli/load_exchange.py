@@ -38,6 +38,7 @@ def run_exchange(members: int, report_dir: Path, thresholds: Path | None) -> Loa
     results = LoadResults(
         SCENARIO, "http://127.0.0.1", started.isoformat(timespec="seconds"), seconds,
         figures, limits.judge(figures), machine(),
+        title=f"{members:,} members in one batch, from one simulated payer to another.",
     )  # fmt: skip
     write_results(report_dir, results)
     return results

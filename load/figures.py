@@ -267,6 +267,8 @@ class LoadResults:
     """Members of each bulk match."""
     faults: tuple[str, ...] = ()
     """What went wrong by chance at the simulated payer, all the time."""
+    title: str = ""
+    """What the scenario does, in a sentence."""
 
     @property
     def exit_status(self) -> int:
@@ -303,6 +305,7 @@ class LoadResults:
         return {
             "schema": SCHEMA,
             "scenario": self.scenario,
+            "title": self.title,
             "target": self.target,
             "verdict": self.verdict,
             "started": self.started,

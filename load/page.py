@@ -8,12 +8,17 @@ from html import escape
 from .figures import LoadResults
 from .junit import shortfall
 from .plots import distribution_plot, number, plot
+from .summary import SENTENCES, starts_of
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;width:100%}td,th{padding:.2rem .5rem;border-bottom:1px solid #ddd}
 th{text-align:left}.n{text-align:right;font-variant-numeric:tabular-nums}
-.missed{color:#b00020;font-weight:600}svg{width:100%;height:auto}svg text{font-size:11px;fill:#444}
+.missed{color:#b00020;font-weight:600}svg{width:100%;height:auto}svg text{font-size:13px;fill:#444}
+header{border-left:.5rem solid;padding:.2rem 1rem;margin:1.5rem 0;background:#f6f6f6}
+header h1{margin:.2rem 0}.pass{border-color:#2d7a3e}.fail,.error{border-color:#b00020}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(28rem,1fr));gap:1rem 2rem}
+figure{margin:0;max-width:44rem}figcaption{font-weight:600}small{color:#555}
 """
 _FAILURES = "Failures and dropped starts"
 # Each plot: its title, and the columns of the timeline that it shows with their names.
@@ -41,40 +46,50 @@ def page(results: LoadResults) -> str:
     title = escape(f"Load {results.scenario}: {results.verdict}")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n"
-        + "\n".join(_parts(results))
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>"
+        + "\n".join([*_head(results, title), *_parts(results)])
         + "\n</body></html>\n"
     )
 
 
-def _parts(results: LoadResults) -> Iterator[str]:
+def _head(results: LoadResults, title: str) -> Iterator[str]:
+    """The verdict, what was done to whom, and what hangs over the figures."""
     figures = results.figures
     count, failed = figures.journeys
-    starts = figures.starts
+    yield f'<header class="{results.verdict}"><h1>{title}</h1>'
+    yield f"<p>{escape(SENTENCES[results.verdict])} {escape(results.reason)}</p>"
     yield (
-        f"<p>{count} journeys at {escape(results.target)} in {results.duration_s:.0f} s, "
-        f"{failed} of them broken; {figures.failed_checks} checks failed. Model: {results.model}; "
-        f"starts: {starts.get('planned', 0)} planned, {starts.get('late', 0)} late, "
-        f"{starts.get('dropped', 0)} dropped.</p>"
+        f"<p>{escape(results.title)} {count} journeys at {escape(results.target)} in "
+        f"{results.duration_s:.0f} s, {failed} of them broken; {figures.failed_checks} checks "
+        f"failed. {escape(starts_of(results))}</p>"
     )
     if results.faults:
         yield f"<p>Faults of the payer, all the time: {escape(', '.join(results.faults))}.</p>"
-    if results.reason:
-        yield f'<p class="missed">{escape(results.reason)}</p>'
-    if results.knee_per_s is not None:
-        yield f"<p>The knee lies at {results.knee_per_s:.3g} starts a second.</p>"
+    machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
+    yield f"<p><small>{escape(f'{results.started}; {machine}.')}</small></p></header>"
+
+
+def _parts(results: LoadResults) -> Iterator[str]:
+    figures = results.figures
     yield from _thresholds(results)
     for drop in results.drops:
         yield f'<p class="missed">{escape(str(drop))}</p>'
+    yield "<h2>Over time</h2>"
+    yield f'<div class="plots">{"".join(_plots(results))}</div>'
+    if figures.distribution:
+        yield "<h2>How long whole journeys took</h2>"
+        yield f"<figure>{distribution_plot(figures.distribution)}</figure>"
+    yield from _measures(results)
+
+
+def _plots(results: LoadResults) -> Iterator[str]:
+    figures = results.figures
     rows = [{**row, "megabytes": row.get("octets", 0) / 1e6} for row in figures.timeline]
     for title, columns in _PLOTS:
         # That nothing failed is worth a look; that nothing was delivered, as of matches, is not.
         if title == _FAILURES or any(row.get(key) for row in rows for key, _ in columns):
-            yield f"<h2>{title}</h2>{plot(rows, columns, figures.marks)}"
-    if figures.distribution:
-        yield "<h2>How long whole journeys took</h2>"
-        yield distribution_plot(figures.distribution)
-    yield from _measures(results)
+            drawn = plot(rows, columns, figures.marks)
+            yield f"<figure><figcaption>{title}</figcaption>{drawn}</figure>"
 
 
 def _thresholds(results: LoadResults) -> Iterator[str]:

@@ -140,6 +140,7 @@ def run_load(request: LoadRequest, progress: Progress | None = None) -> LoadResu
         scenario.arrivals.model,
         bulk_members=scenario.bulk_members,
         faults=scenario.faults,
+        title=scenario.title,
     )
     if request.history:
         results = _remembered(request, request.history, results, _made(request, settings, run_s))

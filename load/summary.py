@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from .figures import LoadResults, Measure, ThresholdVerdict
 
-_SENTENCES = {
+SENTENCES = {
     "pass": "Every threshold was met.",
     "fail": "The target missed what was asked of it.",
     "error": "Nothing could be judged.",
@@ -30,15 +30,16 @@ def _lines(results: LoadResults) -> Iterator[str]:
     yield f"# Load {results.scenario}: {results.verdict}"
     yield ""
     yield (
-        f"{_SENTENCES[results.verdict]} {count} journeys in {results.duration_s:.0f} s at "
-        f"{results.target}, {failed} of them broken; {figures.failed_checks} checks failed."
+        f"{SENTENCES[results.verdict]} {results.title} {count} journeys in "
+        f"{results.duration_s:.0f} s at {results.target}, {failed} of them broken; "
+        f"{figures.failed_checks} checks failed."
     )
     if results.reason:
         yield ""
         yield results.reason
-    if results.model == "open":
+    if starts_of(results):
         yield ""
-        yield _starts(results)
+        yield starts_of(results)
     for drop in results.drops:
         yield ""
         yield f"**Dropped**: {drop}"
@@ -69,7 +70,10 @@ def _lines(results: LoadResults) -> Iterator[str]:
     yield _MODELS[results.model]
 
 
-def _starts(results: LoadResults) -> str:
+def starts_of(results: LoadResults) -> str:
+    """Of the open model: planned, late and dropped starts, and the knee; else nothing."""
+    if results.model != "open":
+        return ""
     starts = results.figures.starts
     knee = "" if results.knee_per_s is None else f" The knee lies at {results.knee_per_s:.3g}/s."
     return (
