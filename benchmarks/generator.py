@@ -148,7 +148,7 @@ class Bench:
     def closed(self, processes: int) -> float:
         """The journeys a second of processes that have no time left."""
         found = self.run(CLOSED.format(users=8 * processes), processes).figures
-        return statistics.median(row["journeys"] for row in found.timeline[WHOLE])
+        return statistics.median(float(row["journeys"]) for row in found.timeline[WHOLE])
 
 
 def bare(rate: float, seconds: float) -> float:

@@ -115,8 +115,12 @@ class Timeline:
         return [name for s in self.shares for name in s.harness_errors]
 
     def start(self, *, late: bool, dropped: bool) -> None:
-        """Count one planned start: one that came late, and one that found no room."""
-        self.own.starts.update(planned=1, late=int(late), dropped=int(dropped))
+        """Count one planned start: one that came late, and one that found no room.
+
+        What comes late while all warms up is in no figure that it could spoil.
+        """
+        held_up = late and not self.warming_up
+        self.own.starts.update(planned=1, late=int(held_up), dropped=int(dropped))
         self._row().update(planned=1, dropped=int(dropped))
 
     def used(self, cores: float) -> None:

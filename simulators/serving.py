@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 # Requests that are worked on at a time: on SQLite, which computes in this process; and on a
 # database that is a process of its own, so that others go on while one waits for it.
 AT_ONCE = (1, 4)
+# Connections that wait to be accepted, and that are kept open between requests. The library's own
+# five and ten are for a few browsers: a client that finds no place tries again a second later, and
+# one whose connection is closed makes a new one for each request.
+_WAITING, _KEPT = 256, 256
 # So long a request waits for its turn.
 _PATIENCE_S = 0.5
 
@@ -93,6 +97,7 @@ class _Listener(wsgi.Server):
 
     def __init__(self, address: tuple[str, int], *, threads: int, at_once: int) -> None:
         super().__init__(address, _unset, numthreads=threads, timeout=30)
+        self.request_queue_size, self.keep_alive_conn_limit = _WAITING, _KEPT
         self.gateway = _Gateway
         self.turns = threading.BoundedSemaphore(at_once)
 

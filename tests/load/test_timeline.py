@@ -95,3 +95,12 @@ def test_growth_is_told_without_the_warm_up():
     assert found.growth_mb_per_10min == pytest.approx(60)
     assert found.more_open_files == 0
     assert footprint([{"second": 1}, {"second": 2}]) is None
+
+
+def test_a_start_that_is_late_while_all_warms_up_is_none_that_counts():
+    found, _ = timeline()
+    found.warm_up_s = 3600.0
+    found.start(late=True, dropped=False)
+    found.warm_up_s = 0.0
+    found.start(late=True, dropped=False)
+    assert found.starts == {"planned": 2, "late": 1, "dropped": 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import threading
 import weakref
 
@@ -115,3 +116,25 @@ def test_a_delay_that_was_asked_for_takes_nobodys_turn(crowd):
     slow = lambda app: heard(with_faults(app, [Fault("delay", 0.001)], 1))  # noqa: E731
     assert entered(crowd("/", 4, 20, slow), 4)
     assert len(ended) == 4
+
+
+def test_many_clients_keep_their_connections():
+    server = Server()
+    server.start(Application())
+    clients = [http.client.HTTPConnection(server.host, server.port, timeout=10) for _ in range(40)]
+    try:
+        first, second = ([_asked(client) for client in clients] for _ in range(2))
+        assert first == second
+    finally:
+        for client in clients:
+            client.close()
+        server.stop()
+
+
+def _asked(client):
+    """The connection after a request that was answered and left open."""
+    client.request("GET", "/")
+    answer = client.getresponse()
+    answer.read()
+    assert not answer.will_close
+    return client.sock
