@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ..load.child import NothingMeasured
-from ..load.downloading import Downloads
 from ..load.figures import LoadResults
 from ..load.permission import is_loopback
 from ..load.running import (
@@ -28,7 +27,7 @@ from ..load.running import (
     run_worker,
     settings_for,
 )
-from ..load.scenario import FLAVOURS, exchanges, flavoured, read_scenario
+from ..load.scenario import FLAVOURS, Downloads, exchanges, flavoured, read_scenario
 from ..load.spreading import Spread
 from ..reference.errors import PayerExchangeError
 from .load_exchange import SCENARIO, run_exchange

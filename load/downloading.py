@@ -9,82 +9,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..reference.errors import ExportFailed
-from ..reference.fhir import json
 from ..reference.fhir.ndjson import lines_of
 from ..reference.http import Exchange
 from ..reference.target import AccessToken, Target
-from .sampling import MOST_JUDGED, Key
-
-if TYPE_CHECKING:
-    from .journey import Meter
-    from .permission import Permission
-
-
-@dataclass(frozen=True, slots=True)
-class Downloads:
-    """How the files of an export are downloaded."""
-
-    streams: int = 1
-    """Files at once in each journey."""
-    gzip: bool = True
-    """Whether the server may compress what it sends."""
-    repeat: int = 1
-    """How often each file of a manifest is downloaded."""
-    resume: float = 0.0
-    """The share of the repeated downloads that are broken off half-way and resumed."""
-
-
-@dataclass(slots=True)
-class Delivery:
-    """What has arrived so far, counted; keys and resources only when they are to be compared."""
-
-    sampled: bool
-    octets: int = 0
-    resources: int = 0
-    keys: set[str] = field(default_factory=set)
-    found: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
-    """The resources of a sampled delivery, as long as they are few enough to be judged."""
-    kept: list[bytes] | None = None
-
-    def take(self, line: bytes) -> None:
-        """Count one line, and keep its key in a sampled delivery."""
-        self.resources += 1
-        if self.kept is not None:
-            self.kept.append(line)
-        if self.sampled:
-            self.keep(json.read(line))
-
-    def keep(self, resource: Any) -> None:
-        """Remember a resource of a sampled delivery, to be compared and judged."""
-        key = key_of(resource)
-        self.keys.add(key)
-        if key and len(self.keys) <= MOST_JUDGED:
-            kind, _, ident = key.partition("/")
-            self.found[kind, ident] = resource
-
-    @property
-    def judged(self) -> dict[Key, Mapping[str, Any]]:
-        """All resources, where the delivery is small enough for them to be judged; else none."""
-        return self.found if len(self.found) == len(self.keys - {""}) else {}
-
-    def add(self, other: Delivery) -> None:
-        """Count another delivery with this one."""
-        self.octets += other.octets
-        self.resources += other.resources
-        self.keys |= other.keys
-        if len(self.keys) <= MOST_JUDGED:
-            self.found |= other.found
-        else:
-            self.found.clear()
-        if self.kept is not None:
-            self.kept += other.kept or ()
+from .delivery import Delivery, since
+from .meter import Meter
+from .permission import Permission
+from .scenario import Downloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +240,3 @@ def _heeding(chunks: Iterable[bytes], goes_on: Callable[[], None]) -> Iterator[b
     for chunk in chunks:
         goes_on()
         yield chunk
-
-
-def key_of(resource: Any) -> str:
-    """`Type/id` of a resource; empty when it is none."""
-    if not isinstance(resource, Mapping):
-        return ""
-    return f"{resource.get('resourceType')}/{resource.get('id')}"
-
-
-def since(started: float) -> float:
-    """Milliseconds since a moment of `perf_counter`."""
-    return (perf_counter() - started) * 1000

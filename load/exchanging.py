@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..reference.egress import EgressRules
 from ..reference.errors import ExportFailed, NoMatch, SettingsError
@@ -22,12 +22,10 @@ from ..reference.fhir.parameters import make_parameters
 from ..reference.http import Exchange, HttpClient
 from ..reference.secret import Secret
 from ..reference.settings import Settings
-from .downloading import Delivery
+from .delivery import Delivery
 from .members import ExpectedMember, TruthTable
+from .meter import Meter
 from .permission import Permission
-
-if TYPE_CHECKING:
-    from .journey import Meter
 
 _RUNNING = ("draft", "requested", "received", "accepted", "ready", "in-progress", "on-hold")
 _LIMIT_S = 300.0

@@ -19,10 +19,10 @@ from gevent.os import make_nonblocking, nb_read
 from locust import events
 from locust.runners import MasterRunner, WorkerRunner
 from payer_exchange.load.generator import SelfCheck
-from payer_exchange.load.journeys import OwnOptions, RequestingPayer
 from payer_exchange.load.measures import measured
 from payer_exchange.load.scenario import LONGEST_RUN_S, read_scenario
 from payer_exchange.load.timeline import Timeline
+from payer_exchange.load.users import OwnOptions, RequestingPayer
 
 __all__ = ["RequestingPayer"]
 

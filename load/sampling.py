@@ -7,13 +7,11 @@ that a few hundred resources pass in some milliseconds; profiles are for `payer-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..steps.checks import payload, provenance
 from ..steps.verdicts import CheckFailed
-
-if TYPE_CHECKING:
-    from .journey import Meter
+from .meter import Meter
 
 Key = tuple[str, str]
 Resources = Mapping[Key, Mapping[str, Any]]

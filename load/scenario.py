@@ -10,7 +10,6 @@ from typing import Any
 
 from ..reference.errors import SettingsError
 from ..reference.toml_files import read_toml
-from .downloading import Downloads
 from .shapes import SHAPES, SPACINGS, Shape
 from .thresholds import Thresholds, known_keys, number, section, thresholds_of
 
@@ -38,6 +37,20 @@ _EXCHANGES = ("exchange", "bulk-exchange")
 _OF_EXCHANGES = ("invoke", "task", "intake", "exchange-job", "bulk-exchange-job")
 # Streams of a journey, and how often it downloads a file.
 MOST_DOWNLOADS = (64, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """How the files of an export are downloaded."""
+
+    streams: int = 1
+    """Files at once in each journey."""
+    gzip: bool = True
+    """Whether the server may compress what it sends."""
+    repeat: int = 1
+    """How often each file of a manifest is downloaded."""
+    resume: float = 0.0
+    """The share of the repeated downloads that are broken off half-way and resumed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 from flask import Flask, request
+from payer_exchange.load.conversation import Conversation
 from payer_exchange.load.journey import Journey
 from payer_exchange.load.members import NOBODY, TruthTable
 from payer_exchange.load.target import open_target
@@ -74,9 +75,9 @@ def gone(running, group, folder, *, impatient=False):
     asked = TargetSettings(f"{running.url}/fhir", group=group, auth=auth)
     meter = Meter()
     target = open_target(Settings(target=asked, folder=folder), sleep=lambda _: None)
-    journey = Journey(target, asked, NOBODY, meter)
-    journey.impatient = impatient
-    journey.go("data-export", [], sampled=True)
+    talk = Conversation(target, asked, NOBODY, meter)
+    talk.impatient = impatient
+    Journey(talk, group).go("data-export", [], sampled=True)
     target.http.close()
     return meter
 
@@ -133,5 +134,5 @@ def test_a_token_is_asked_for_by_a_scope_that_the_server_knows(flavour, scope):
         NOBODY if flavour == "bulk-data" else TruthTable(NOBODY.requester, NOBODY.responder, (1,))
     )
     settings = TargetSettings("http://127.0.0.1/fhir", auth=auth)
-    Journey(Target(), settings, truth, Meter()).go("token", [], sampled=False)
+    Journey(Conversation(Target(), settings, truth, Meter())).go("token", [], sampled=False)
     assert asked == [scope]

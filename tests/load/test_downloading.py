@@ -7,9 +7,9 @@ from threading import Barrier, Lock
 
 import pytest
 from flask import Flask, request, send_file
-from payer_exchange.load.downloading import Downloader, Downloads
+from payer_exchange.load.downloading import Downloader
 from payer_exchange.load.permission import Permission
-from payer_exchange.load.scenario import scenario_of
+from payer_exchange.load.scenario import Downloads, scenario_of
 from payer_exchange.load.target import open_target
 from payer_exchange.reference.errors import ExportFailed, SettingsError
 from payer_exchange.reference.settings import AuthSettings, Settings, TargetSettings

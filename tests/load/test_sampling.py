@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from payer_exchange.load.downloading import Delivery
+from payer_exchange.load.delivery import Delivery
 from payer_exchange.load.running import LoadRequest, run_load
 from payer_exchange.load.sampling import MOST_JUDGED, judge
 from payer_exchange.simulators.assembly import start_responder

@@ -18,6 +18,7 @@ from locust.exception import StopUser
 
 from ..reference.settings import Settings
 from ..reference.target import AccessToken
+from .conversation import Conversation
 from .exchanging import RequestingSide, open_requesting, read_side
 from .journey import Journey
 from .measures import LocustMeter
@@ -102,10 +103,10 @@ class Requester:
             if side
             else None
         )
-        self.journey = Journey(
-            self.target, settings.target, truth, self.meter, whole, downloads, matched,
-            exchange=self._side,
-        )  # fmt: skip
+        talk = Conversation(
+            self.target, settings.target, truth, self.meter, whole, downloads, matched
+        )
+        self.journey = Journey(talk, settings.target.group, self._side)
 
     def close(self) -> None:
         """Give back its connections."""
@@ -114,7 +115,7 @@ class Requester:
             self._side.close()
 
     def _sleep(self, seconds: float) -> None:
-        time.sleep(min(seconds, _IMPATIENT_S) if self.journey.impatient else seconds)
+        time.sleep(min(seconds, _IMPATIENT_S) if self.journey.talk.impatient else seconds)
 
     def discover(self) -> str:
         """The token endpoint, which may not be elsewhere either."""
@@ -199,7 +200,7 @@ class RequestingPayer(User):
 
     def _go(self, requester: Requester) -> None:
         name, members, sampled = self._plan.next()
-        requester.journey.impatient = self._plan.impatient()
+        requester.journey.talk.impatient = self._plan.impatient()
         with self._timeline.under_way():
             requester.journey.go(name, members, sampled=sampled)
 
