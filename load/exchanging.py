@@ -103,12 +103,11 @@ class ExchangeJourney:
         truth: TruthTable,
         meter: Meter,
         *,
-        sleep: Callable[[float], None] = time.sleep,
         uninterrupted: Callable[[Callable[[], str]], str],
     ) -> None:
         """`issuer` is the source payer by the name under which the requesting one knows it."""
         self._side, self._http, self._issuer, self._truth = side, http, issuer, truth
-        self._meter, self._sleep, self._uninterrupted = meter, sleep, uninterrupted
+        self._meter, self._uninterrupted = meter, uninterrupted
 
     def close(self) -> None:
         """Give back the connection."""
@@ -177,7 +176,7 @@ class ExchangeJourney:
         """The status of a Task once it no longer runs; raises ExportFailed after five minutes."""
         end, (wait, most) = perf_counter() + _LIMIT_S, _WAITS_S
         while perf_counter() < end:
-            self._sleep(wait)
+            time.sleep(wait)
             wait = min(wait * 1.5, most)
             with self._meter.step("task", 200):
                 status = str(self._fhir("GET", f"Task/{ident}").json_object().get("status"))
