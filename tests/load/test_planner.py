@@ -67,5 +67,7 @@ def test_the_rates_are_those_of_a_run():
     )
     assert found == {"members_per_s": 30, "resources_per_s": 1000, "download_per_s": 900}
     assert measured_rates(told()) == {"download_per_s": 900}
+    with_intake = measured_rates(told() | {"intake_resources_per_s": 4000.0})
+    assert with_intake == {"download_per_s": 900, "intake_per_s": 4000}
     with pytest.raises(SettingsError, match=r"no load-results\.json"):
         measured_rates({"measures": [{}]})
