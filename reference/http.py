@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
@@ -98,13 +99,9 @@ class HttpClient:
         connections: int = 10,
     ) -> None:
         self._rules = rules or EgressRules()
-        self._session = requests.Session()
-        self._session.trust_env = False
-        adapter = _CheckedAdapter(self._rules, client_context(tls or Tls()), connections)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, adapter)
-        self._session.headers.clear()
-        self._session.headers.update({"Accept-Encoding": "gzip, deflate", **(headers or {})})
+        self._adapter = _CheckedAdapter(self._rules, client_context(tls or Tls()), connections)
+        self._cookies = RequestsCookieJar()
+        self._headers = {"Accept-Encoding": "gzip, deflate", **(headers or {})}
         self._timeout = timeout_s
         self._observer = observer
         self._pace = pace or Pace(0)
@@ -144,7 +141,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Give back the connections."""
-        self._session.close()
+        self._adapter.close()
 
     def _open(
         self, method: str, url: str, headers: dict[str, str], body: bytes, *, follow: bool
@@ -164,15 +161,8 @@ class HttpClient:
     def _send(self, exchange: Exchange) -> requests.Response:
         self._rules.check_url(exchange.url)
         try:
-            response = self._session.request(
-                exchange.method,
-                exchange.url,
-                headers=exchange.request_headers,
-                data=exchange.request_body or None,
-                timeout=self._timeout,
-                stream=True,
-                allow_redirects=False,
-            )
+            prepared = self._prepared(exchange)
+            response = self._adapter.send(prepared, stream=True, timeout=self._timeout)
         except requests.RequestException as error:
             failure = self._failed(error, exchange)
             exchange.note = str(failure)
@@ -180,7 +170,21 @@ class HttpClient:
             raise failure from error
         exchange.status = response.status_code
         exchange.headers = dict(response.headers)
+        self._cookies.update(response.cookies)
         return response
+
+    def _prepared(self, exchange: Exchange) -> requests.PreparedRequest:
+        # The library's session would merge settings that are always the same, and with them those
+        # of the environment, for as much time as all the rest of a request takes.
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            exchange.method,
+            exchange.url,
+            headers={**self._headers, **exchange.request_headers},
+            data=exchange.request_body or None,
+            cookies=self._cookies,
+        )
+        return prepared
 
     def _chunks(self, response: requests.Response, exchange: Exchange) -> Iterator[bytes]:
         read = 0

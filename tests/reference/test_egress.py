@@ -263,6 +263,28 @@ def test_a_kept_connection_is_not_looked_up_again():
     assert len(asked) <= 3  # the little server speaks HTTP/1.0
 
 
+def test_a_cookie_goes_back_to_whoever_set_it_and_to_nobody_else():
+    with listening((200, {"Set-Cookie": "node=a"})) as (url, got):
+        elsewhere = EgressRules(allow_loopback=True, resolve=resolving(localhost=["127.0.0.1"]))
+        client = HttpClient(elsewhere)
+        for _ in range(2):
+            client.request("GET", f"{url}/fhir")
+        client.request("GET", f"{url.replace('127.0.0.1', 'localhost')}/fhir")
+    assert [headers.get("Cookie") for _, _, headers, _ in got] == [None, "node=a", None]
+
+
+def test_the_environment_changes_nothing(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("default login u password p")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with listening() as (url, got):
+        HttpClient(LOOPBACK, headers={"X-Own": "1"}).request("GET", url, headers={"x-own": "2"})
+    [(_, _, headers, _)] = got
+    assert headers.get("Authorization") is None
+    assert [v for name, v in headers.items() if name.lower() == "x-own"] == ["2"]
+
+
 # Redirects
 
 LOOPBACK = EgressRules(allow_loopback=True)

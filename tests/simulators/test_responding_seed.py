@@ -110,7 +110,7 @@ def test_one_node_holds_both_roles_at_once(node, tmp_path):
 def test_the_responder_starts_nothing_by_itself(new_node, monkeypatch):
     node, sent = new_node(), []
     caller = node.caller()
-    monkeypatch.setattr("requests.Session.request", lambda *a, **k: sent.append(a))
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", lambda *a, **k: sent.append(a))
     before = threading.active_count()
     caller.match("unique")
     caller.export()
