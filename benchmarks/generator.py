@@ -139,15 +139,19 @@ class Bench:
         return run_load(replace(request, spread=Spread(processes)))
 
     def opened(self, rate: float, seconds: float, processes: int) -> dict[str, Any]:
-        """How far the starts of the planned seconds are from the plan, and how many came late."""
+        """How far the starts of the planned seconds are from the plan, and how many came late.
+
+        `cores_each` is what each process used of a core in the middle one of these seconds.
+        """
         found = self.run(OPEN.format(rate=rate, seconds=seconds), processes).figures
-        rows = [row["planned"] for row in found.timeline if row["second"] < seconds]
-        starts = found.starts
+        rows = [row for row in found.timeline if row["second"] < seconds]
+        starts, cores = found.starts, [row.get("generator_cores", 0.0) for row in rows]
         return {
             "rate_per_s": rate,
-            "off_plan": round(abs(sum(rows) / (rate * seconds) - 1), 5),
+            "off_plan": round(abs(sum(row["planned"] for row in rows) / (rate * seconds) - 1), 5),
             "late": round(starts["late"] / starts["planned"], 5) if starts["planned"] else None,
             "dropped": starts["dropped"],
+            "cores_each": round(statistics.median(cores) / processes, 2),
             "problem": found.generator_problem,
         }
 

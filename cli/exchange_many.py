@@ -65,6 +65,8 @@ class Proof:
     """What came of a batch, against what must come of it."""
 
     members: int
+    batch: str
+    """The id of its Task."""
     summary: dict[str, Any]
     wrong_outcomes: Counter[str] = field(default_factory=Counter)
     unequal_digests: int = 0
@@ -94,7 +96,8 @@ def move_many(source: Source, requester: RunningRequester, members: int, console
     with _step(console, "batch", "matched, exported, received and stored in"):
         batch = str(payer.invoke_bulk_export(_OPT_INS)["id"])
         payer.wait(batch)
-    proof = Proof(len(expected), payer.batch_summary(batch), seconds=time.monotonic() - started)
+    proof = Proof(len(expected), batch, payer.batch_summary(batch),
+                  seconds=time.monotonic() - started)  # fmt: skip
     with _step(console, "proof", "every member, every digest and every marker was looked at"):
         owners = _check_outcomes(requester, batch, expected, proof)
         proof.unequal_digests = sum(1 for _, a, b in payer.batch_digests(batch) if a != b)

@@ -114,6 +114,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Members of the simulated payer that is started without URL and --config, and of LT9.",
 )
 @click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Members of a bulk match of LT9: more go in several, fetched while others are stored.",
+)
+@click.option(
     "--history",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Add the run to this file, as one JSON line.",
@@ -149,6 +156,7 @@ def load(
     master: str,
     worker: str,
     members: int,
+    batch: int,
     history: Path | None,
     compare: bool,
     commit: str,
@@ -175,7 +183,7 @@ def load(
     if compare and not history:
         raise click.UsageError("--compare needs the --history of earlier runs.")
     if scenario == SCENARIO:
-        _tell(_exchanged(members, report_dir, thresholds, url or config), report_dir)
+        _tell(_exchanged(members, batch, report_dir, thresholds, url or config), report_dir)
     try:
         with (
             terminated_as_interrupt(),
@@ -229,12 +237,12 @@ def _requester(
 
 
 def _exchanged(
-    members: int, report_dir: Path, thresholds: Path | None, target: object
+    members: int, batch: int, report_dir: Path, thresholds: Path | None, target: object
 ) -> LoadResults:
     if target:
         raise click.UsageError(f"{SCENARIO} plays both payers itself: give no URL and no --config.")
     try:
-        return run_exchange(members, report_dir, thresholds)
+        return run_exchange(members, batch, report_dir, thresholds)
     except PayerExchangeError as error:
         raise click.UsageError(str(error)) from error
 

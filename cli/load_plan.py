@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 
-from ..load.planner import Rates, measured_rates, plan, stages_of
+from ..load.planner import Plan, Rates, Steps, measured_rates, plan, steps_of
 from ..reference.errors import PayerExchangeError, SettingsError
 
 _RATE = click.FloatRange(min=0, min_open=True)
@@ -35,6 +37,11 @@ _COUNT = click.IntRange(min=1)
 @click.option("--export-rate", type=_RATE, help="Resources/s until the manifest.")
 @click.option("--download-rate", type=_RATE, help="Resources/s of a download.")
 @click.option("--intake-rate", type=_RATE, help="Resources/s taken in.")
+@click.option(
+    "--deadline",
+    type=click.DateTime(),
+    help="When all must be done, in local time; begun now. Exit status 1 when they are not.",
+)
 def load_plan(
     *,
     members: int,
@@ -46,11 +53,14 @@ def load_plan(
     export_rate: float | None,
     download_rate: float | None,
     intake_rate: float | None,
+    deadline: datetime | None,
 ) -> None:
-    """Say when all members are done, and which stage sets the pace.
+    """Say when all members are done, and what sets the pace: the jobs or the intake.
 
-    The rates are those of one job, as a load run measures them (LT1, LT4, LT5) and as
-    `payer-exchange exchange` tells of the intake.
+    A job is the match, the export and the download of a batch, one after the other; so many as
+    --jobs says go at once, and what they bring is taken in one after the other. The rates are
+    those of one job while as many go, as a load run measures them with as many users, and as LT9
+    does with one.
     """
     given = {
         "members_per_s": match_rate,
@@ -59,14 +69,35 @@ def load_plan(
         "intake_per_s": intake_rate,
     }
     try:
-        rates = _rates(given, results)
-        found = plan(members, batch, stages_of(rates, batch, resources, jobs))
+        steps = steps_of(_rates(given, results), batch, resources)
+        found = plan(members, batch, steps, jobs)
     except PayerExchangeError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(
-        f"{members:,} members in {found.batches:,} jobs take {_time(found.seconds)}. "
-        f"The pace is set by the {found.slowest}."
+    click.echo(_told(found, members, steps, jobs))
+    if deadline:
+        _hold(found, deadline)
+
+
+def _told(found: Plan, members: int, steps: Steps, jobs: int) -> str:
+    job = f"{_time(steps.match)} to match, {_time(steps.export)} to export"
+    pace = {"intake": "the intake", "jobs": "the job" if jobs == 1 else f"the {jobs} jobs at once"}
+    return (
+        f"{members:,} members in {found.batches:,} jobs take {_time(found.seconds)}. A job takes "
+        f"{job} and {_time(steps.download)} to download; its intake takes {_time(steps.intake)}. "
+        f"The pace is set by {pace[found.pace]}."
     )
+
+
+def _hold(found: Plan, deadline: datetime) -> None:
+    """Say how the plan stands to the deadline, and exit 1 when it comes too late."""
+    # A deadline is typed in local time, and so is now.
+    done = datetime.now() + timedelta(seconds=found.seconds)  # noqa: DTZ005
+    room = (deadline - done).total_seconds()
+    if room >= 0:
+        click.echo(f"Begun now, that is {_time(room)} before the deadline.")
+        return
+    click.echo(f"Begun now, that is {_time(-room)} after the deadline.")
+    sys.exit(1)
 
 
 def _rates(given: dict[str, float | None], results: Path | None) -> Rates:
@@ -87,5 +118,7 @@ def _measured(results: Path) -> dict[str, float]:
 
 
 def _time(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes else f"{seconds:.0f} s"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"

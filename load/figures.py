@@ -39,18 +39,18 @@ class Measure:
     name: str
     unit: str
     count: int
-    failures: int
-    seconds: float
-    octets: int
-    resources: int
-    mean: float | None
-    min: float | None
-    p50: float | None
-    p90: float | None
-    p95: float | None
-    p99: float | None
-    p999: float | None
-    max: float | None
+    failures: int = 0
+    seconds: float = 0.0
+    octets: int = 0
+    resources: int = 0
+    mean: float | None = None
+    min: float | None = None
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p999: float | None = None
+    max: float | None = None
 
     @property
     def error_ratio(self) -> float:
@@ -156,9 +156,12 @@ class Figures:
 
     @property
     def megabytes_per_s(self) -> float | None:
-        """Delivered MB, after content decoding, over the seconds of their downloads."""
+        """Delivered MB, after content decoding, over the seconds of their downloads.
+
+        None where no bytes were counted.
+        """
         found = self.measure(DOWNLOAD)
-        return _rate(found.octets / 1e6, found.seconds) if found else None
+        return _rate(found.octets / 1e6, found.seconds) if found and found.octets else None
 
     @property
     def download_megabytes_per_s(self) -> float | None:

@@ -1,14 +1,14 @@
 """When everybody is done: from the rates that were measured to the end of a large exchange.
 
-A batch of members is matched, exported, downloaded and taken in, one stage after the other; while
-one batch is taken in the next is matched already. So the batches go through as parts through a
-line of machines: the slowest stage sets the pace.
+A batch of members is a job: matched, exported and downloaded, one step after the other. Several
+jobs may go at once; what they bring is taken in one batch after the other, while the next jobs are
+under way. So either the jobs set the pace or the intake does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +18,8 @@ _EXPORTS = ("job", "bulk-export-job", "group-export-job")
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage: the seconds that a batch takes there, and how many batches at once."""
-
-    name: str
-    seconds: float
-    lanes: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class Rates:
-    """What was measured, for one stream each."""
+    """What was measured, for one job each while as many went as shall go at once."""
 
     members_per_s: float
     """Of the bulk match."""
@@ -66,34 +57,52 @@ def _rate(row: Mapping[str, Any], amount: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """The seconds that one batch takes, step by step."""
+
+    match: float
+    export: float
+    download: float
+    intake: float
+
+    @property
+    def job(self) -> float:
+        """The steps that the two payers go together."""
+        return self.match + self.export + self.download
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """How long all of it takes, and which stage it waits for."""
+    """How long all of it takes, and what it waits for: `jobs` or `intake`."""
 
     batches: int
     seconds: float
-    slowest: str
+    pace: str
 
 
-def stages_of(rates: Rates, batch: int, resources: float, lanes: int) -> tuple[Stage, ...]:
-    """The stages of a batch of members with so many resources each; raises SettingsError."""
+def steps_of(rates: Rates, batch: int, resources: float) -> Steps:
+    """The steps of a batch of members with so many resources each; raises SettingsError."""
     values = (rates.members_per_s, rates.resources_per_s, rates.download_per_s, rates.intake_per_s)
-    if min(*values, batch, resources, lanes) <= 0:
-        raise SettingsError("Rates, members of a batch, resources and jobs must be above 0.")
+    if min(*values, batch, resources) <= 0:
+        raise SettingsError("Rates, members of a batch and resources must be above 0.")
     amount = batch * resources
-    return (
-        Stage("match", batch / rates.members_per_s, lanes),
-        Stage("export", amount / rates.resources_per_s, lanes),
-        Stage("download", amount / rates.download_per_s, lanes),
-        Stage("intake", amount / rates.intake_per_s),
+    return Steps(
+        match=batch / rates.members_per_s,
+        export=amount / rates.resources_per_s,
+        download=amount / rates.download_per_s,
+        intake=amount / rates.intake_per_s,
     )
 
 
-def plan(members: int, batch: int, stages: Sequence[Stage]) -> Plan:
-    """The end of the last batch: one batch goes all the way, the others follow at the pace.
+def plan(members: int, batch: int, steps: Steps, jobs: int = 1) -> Plan:
+    """The end of the last batch, `jobs` of them at once.
 
-    The pace is that of the slowest stage, its seconds shared among its lanes.
+    Where the jobs set the pace, the last of them leave only their own intake; where the intake
+    does, it begins with the first job's end and does not rest.
     """
     batches = math.ceil(members / batch)
-    slowest = max(stages, key=lambda stage: stage.seconds / stage.lanes)
-    rounds = math.ceil(batches / slowest.lanes) - 1
-    return Plan(batches, sum(s.seconds for s in stages) + rounds * slowest.seconds, slowest.name)
+    if steps.intake * jobs > steps.job:
+        return Plan(batches, steps.job + batches * steps.intake, "intake")
+    rounds = math.ceil(batches / jobs)
+    last = batches - (rounds - 1) * jobs
+    return Plan(batches, rounds * steps.job + last * steps.intake, "jobs")

@@ -43,7 +43,7 @@ PHASES = (
 _DETAILS = frozenset(
     {"counts", "released", "stripped", "withheld", "bytes", "files", "status", "route", "direction",
      "operation", "strategy", "version", "consent", "polls", "education", "attestation",
-     "interaction", "offered", "nonconforming"}
+     "interaction", "offered", "nonconforming", "waited_s"}
 )  # fmt: skip
 # Subjects written at once, so that memory does not grow with an export.
 _AT_ONCE = 5000

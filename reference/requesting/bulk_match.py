@@ -118,7 +118,7 @@ class BulkConversation(Conversation):
                 limit_s=self._limit,
                 on_poll=lambda x: self._polled(x, phase),
             )
-            phase.details["polls"] = result.polls
+            phase.details |= {"polls": result.polls, "waited_s": round(result.seconds, 3)}
             if result.manifest.get("resourceType") == "Parameters":
                 return result.manifest
             self._download(result.manifest, _WHOLE_GROUP, staging, phase)

@@ -181,7 +181,7 @@ class Conversation:
                 limit_s=self._limit,
                 on_poll=lambda x: self._polled(x, phase),
             )
-            phase.details["polls"] = result.polls
+            phase.details |= {"polls": result.polls, "waited_s": round(result.seconds, 3)}
             self._download(result.manifest, matched, staging, phase)
         finally:
             self._release(status_url, matched)

@@ -2,54 +2,62 @@ import heapq
 import random
 
 import pytest
-from payer_exchange.load.planner import Rates, Stage, measured_rates, plan, stages_of
+from payer_exchange.load.planner import Rates, Steps, measured_rates, plan, steps_of
 from payer_exchange.reference.errors import SettingsError
 
 RATES = Rates(members_per_s=500, resources_per_s=10_000, download_per_s=20_000, intake_per_s=4_000)
 
 
-def simulated(batches, stages, spread=0.0):
-    """The end of the last batch, each batch moved through each lane by itself."""
+def simulated(batches, steps, jobs, spread=0.0):
+    """The end of the last batch: each in a free job, then taken in when its turn comes."""
     draw = random.Random(7)
-    ready = [0.0] * batches
-    for stage in stages:
-        free = [0.0] * stage.lanes
-        for number, moment in sorted(enumerate(ready), key=lambda pair: pair[1]):
-            begun = max(moment, heapq.heappop(free))
-            took = stage.seconds * draw.uniform(1 - spread, 1 + spread)
-            heapq.heappush(free, begun + took)
-            ready[number] = begun + took
-    return max(ready)
+
+    def took(*seconds):
+        return sum(s * draw.uniform(1 - spread, 1 + spread) for s in seconds)
+
+    free, fetched = [0.0] * jobs, []
+    for _ in range(batches):
+        fetched.append(heapq.heappop(free) + took(steps.match, steps.export, steps.download))
+        heapq.heappush(free, fetched[-1])
+    ended = 0.0
+    for moment in sorted(fetched):
+        ended = max(ended, moment) + took(steps.intake)
+    return ended
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 5])
-@pytest.mark.parametrize("slow", ["match", "export", "intake"])
-def test_the_plan_is_what_a_simulation_finds(lanes, slow):
-    stages = tuple(
-        Stage(s.name, s.seconds * (9 if s.name == slow else 1), s.lanes)
-        for s in stages_of(RATES, 1000, 100, lanes)
-    )
-    found = plan(1_000_000, 1000, stages)
-    assert found.batches == 1000
-    assert found.seconds == pytest.approx(simulated(1000, stages), rel=0.02)
+@pytest.mark.parametrize("batches", [1, 2, 7, 1000])
+@pytest.mark.parametrize("jobs", [1, 2, 5, 16])
+@pytest.mark.parametrize("slow", ["match", "export", "download", "intake"])
+def test_the_plan_is_what_a_simulation_finds(batches, jobs, slow):
+    seconds = {"match": 2.0, "export": 10.0, "download": 5.0, "intake": 3.0}
+    steps = Steps(**seconds | {slow: 9 * seconds[slow]})
+    found = plan(batches * 1000, 1000, steps, jobs)
+    assert found.batches == batches
+    assert found.seconds == pytest.approx(simulated(batches, steps, jobs))
 
 
 def test_the_plan_holds_where_batches_take_unequal_times():
-    stages = stages_of(RATES, 1000, 100, 2)
-    found = plan(1_000_000, 1000, stages).seconds
-    assert found == pytest.approx(simulated(1000, stages, spread=0.5), rel=0.15)
+    steps = steps_of(RATES, 1000, 100)
+    for jobs in (1, 2, 4):
+        found = plan(1_000_000, 1000, steps, jobs).seconds
+        assert found == pytest.approx(simulated(1000, steps, jobs, spread=0.5), rel=0.15)
 
 
-def test_the_slowest_stage_is_named_and_sets_the_pace():
-    found = plan(1_000_000, 10_000, stages_of(RATES, 10_000, 100, 1))
-    assert found.slowest == "intake"
+def test_the_slower_of_jobs_and_intake_sets_the_pace():
+    steps = steps_of(RATES, 10_000, 100)
+    assert (steps.match, steps.export, steps.download, steps.intake) == (20, 100, 50, 250)
+    taken_in = plan(1_000_000, 10_000, steps)
     # A hundred million resources at 4,000/s, and the first batch on its way there.
-    assert found.seconds == pytest.approx(100e6 / 4000 + 20 + 100 + 50)
+    assert (taken_in.pace, taken_in.seconds) == ("intake", 100e6 / 4000 + 170)
+    fast = steps_of(Rates(500, 10_000, 20_000, 40_000), 10_000, 100)
+    one, four = plan(1_000_000, 10_000, fast), plan(1_000_000, 10_000, fast, 4)
+    assert (one.pace, one.seconds) == ("jobs", 100 * 170 + 25)
+    assert (four.pace, four.seconds) == ("jobs", 25 * 170 + 4 * 25)
 
 
 def test_no_plan_is_made_of_nothing():
     with pytest.raises(SettingsError, match="above 0"):
-        stages_of(Rates(0, 1, 1, 1), 10, 10, 1)
+        steps_of(Rates(0, 1, 1, 1), 10, 10)
 
 
 def told(**rows):
