@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from ..reference.errors import ExportFailed
-from ..reference.fhir.ndjson import lines_of
+from ..reference.fhir.ndjson import count_lines, lines_of
 from ..reference.http import Exchange
 from ..reference.target import AccessToken, Target
 from .delivery import Delivery, since
@@ -54,7 +54,10 @@ class _File:
         self._first_byte = first_byte
 
     def read(self, chunks: Iterable[bytes]) -> None:
-        """Take the chunks to their end."""
+        """Take the chunks to their end; where no line is looked at they are only counted."""
+        if not self.delivery.sampled and self.delivery.kept is None:
+            self.delivery.resources += count_lines(self._seen(chunks))
+            return
         for line in lines_of(self._seen(chunks)):
             self.delivery.take(line)
 

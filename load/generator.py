@@ -18,12 +18,12 @@ class SelfCheck:
     cpu: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
     problem: str = ""
 
-    def look(self, cpu: float, starts: Mapping[str, int]) -> str:
+    def look(self, cpu: float, starts: Mapping[str, int], *, warming_up: bool = False) -> str:
         """What is wrong, kept from the first time on; empty while nothing is.
 
-        `cpu` is the share of one core in the last second.
+        `cpu` is the share of one core in the last second, which is in no figure while all warms up.
         """
-        self.cpu.append(cpu)
+        self.cpu.append(0.0 if warming_up else cpu)
         used = sum(self.cpu) / len(self.cpu)
         planned, late = starts.get("planned", 0), starts.get("late", 0)
         if not self.problem and len(self.cpu) == _SAMPLES and used > _MOST_CPU:

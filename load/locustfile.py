@@ -87,7 +87,9 @@ class _Process:
         for used in _processor_use():
             own = self.timeline.own
             if generates:
-                own.problem = self._check.look(used, own.starts)
+                own.problem = self._check.look(
+                    used, own.starts, warming_up=self.timeline.warming_up
+                )
                 self.timeline.used(used)
             if not isinstance(self.runner, WorkerRunner):
                 self._progress()

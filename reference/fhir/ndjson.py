@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,8 @@ from ..errors import RecordRejected
 
 # One line longer than this is refused: 16 MiB is four times the largest note in the population.
 MAX_LINE = 16 * 1024 * 1024
+# A line that does not begin as a resource does, and may be blank.
+_ODD_LINE = re.compile(rb"\n[^{]")
 
 
 def lines_of(chunks: Iterable[bytes], *, max_line: int = MAX_LINE) -> Iterator[bytes]:
@@ -33,6 +36,30 @@ def lines_of(chunks: Iterable[bytes], *, max_line: int = MAX_LINE) -> Iterator[b
             raise RecordRejected(f"A line is longer than {max_line} bytes.")
     if rest.strip():
         yield rest.rstrip(b"\r")
+
+
+def count_lines(chunks: Iterable[bytes]) -> int:
+    """How many lines `lines_of` has of these chunks, at a tenth of the work; none is too long.
+
+    Where every line begins with a brace, as those of resources do, none of them is blank.
+    """
+    found, begun = 0, False  # begun: whether the line that a chunk leaves open is not blank
+    for chunk in chunks:
+        ended = chunk.count(b"\n")
+        if ended and not _ODD_LINE.search(chunk):
+            found += ended - 1 + (begun or not _is_blank(chunk[: chunk.index(b"\n")]))
+            begun = not chunk.endswith(b"\n")
+            continue
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            found += begun or not _is_blank(line)
+            begun = False
+        begun = begun or not _is_blank(rest)
+    return found + begun
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line or line.isspace()
 
 
 def file_lines(path: Path) -> Iterator[bytes]:

@@ -119,6 +119,9 @@ def test_a_generator_without_processor_time_is_found_out_after_five_seconds():
     assert [check.look(0.95, {}) for _ in range(4)] == [""] * 4
     assert "95% of its core" in check.look(0.95, {})
     assert not any(SelfCheck().look(0.95, {}) for _ in range(20))
+    warm = SelfCheck()
+    assert not any(warm.look(0.95, {}, warming_up=True) for _ in range(20))
+    assert [bool(warm.look(0.95, {})) for _ in range(5)] == [False] * 4 + [True]
 
 
 def test_a_generator_that_starts_late_is_found_out():

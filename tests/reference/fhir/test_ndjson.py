@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from payer_exchange.reference.errors import RecordRejected
-from payer_exchange.reference.fhir.ndjson import file_lines, lines_of
+from payer_exchange.reference.fhir.ndjson import count_lines, file_lines, lines_of
 
 LINES = ['{"a":"ü€😀"}'.encode(), b'{"b":1}', '{"c":"\u2028\u0085"}'.encode()]
 STREAM = b"\n".join(LINES) + b"\n"
@@ -44,6 +44,16 @@ def test_line_ends_and_blank_lines(stream, lines):
     for size in (1, 2, 100):
         chunks = [stream[i : i + size] for i in range(0, len(stream), size)]
         assert list(lines_of(chunks)) == lines
+
+
+@given(st.lists(st.sampled_from([b"{", b"\n", b"\r\n", b" ", b"x", b'{"a":1}\n', b""])),
+       st.lists(st.integers(0, 40), max_size=9))  # fmt: skip
+def test_lines_that_are_only_counted_are_as_many(pieces, places):
+    stream = b"".join(pieces)
+    places = [0, *sorted(places), len(stream)]
+    chunks = [stream[a:b] for a, b in itertools.pairwise(places)]
+    assert count_lines(chunks) == len(list(lines_of(chunks)))
+    assert count_lines(pieces) == len(list(lines_of(pieces)))
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 11, 1000])
