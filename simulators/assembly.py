@@ -207,6 +207,7 @@ def start_responder(
     if kit and kit.authority:
         publish_bundle(found.simulator, kit.authority)
     server.change(found.simulator.listening)
+    found.payer.jobs.answering = server.is_full
     server.start(with_faults(found.simulator.app, faults, options.seed))
     return RunningResponder(
         payer=found.payer,

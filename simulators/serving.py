@@ -150,6 +150,13 @@ class Server:
         """The origin the server answers at."""
         return f"{self._scheme}://{self.host}:{self.port}"
 
+    def is_full(self) -> bool:
+        """Whether every turn is taken: a request that comes now has to wait."""
+        free = self._server.turns.acquire(blocking=False)
+        if free:
+            self._server.turns.release()
+        return not free
+
     def change(self, changes: Iterable[Callable[[wsgi.Server], None]]) -> None:
         """Change how it listens: defects are put in like this."""
         for change in changes:

@@ -80,6 +80,7 @@ class BulkMatchWork:
         requester = self.requester_of(job.client_id)
         with self.decisions(job.client_id) as decide:
             for index, bundle in enumerate(request.bundles(self.issues)):
+                writer.go_on()
                 self._sort(bundle, decide, requester, request.repeated, sorted_)
                 if index % _REPORT_EVERY == 0:
                     progress(f"{index} of {request.members} members")

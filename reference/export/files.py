@@ -131,7 +131,7 @@ class NdjsonWriter:
             self._flush(key)
         for key in list(self._open):
             self._end(key)
-        self._check()
+        self.go_on()
         files = []
         for part in sorted(self._parts, key=lambda part: (part.role, part.type)):
             # The name says nothing and cannot be guessed from another one.
@@ -148,7 +148,11 @@ class NdjsonWriter:
             stream.close()
         self._open = {}
 
-    def _check(self) -> None:
+    def go_on(self) -> None:
+        """Raise JobCancelled when the job is not to be done any more; others may go first here.
+
+        Work that writes little calls it now and then; each piece of a file does.
+        """
         if self._gone():
             self.close()
             raise JobCancelled
@@ -157,7 +161,7 @@ class NdjsonWriter:
         waiting = self._waiting.pop(key)
         block, count = b"\n".join(waiting.blocks) + b"\n", waiting.count
         while count:
-            self._check()
+            self.go_on()
             part, stream = self._open.get(key) or self._begin(key)
             fitting = min(count, self._limits.lines - part.count)
             now, block = (block, b"") if fitting == count else _split(block, fitting)

@@ -43,6 +43,8 @@ EXPORT = "export"
 _LOOK_AFTER_S = 1.0
 # So long a job stops now and then for one that began after it, which is likely to be smaller.
 _COURTESY_S = 0.003
+# And so often one after the other while requests are answered: it gets on all the same.
+_MOST_COURTESY = 10
 
 Work = Callable[[Job, NdjsonWriter, Callable[[str], None]], Mapping[str, Any]]
 
@@ -73,6 +75,8 @@ class ExportJobs:
         self._works = works
         self._limits = limits
         self._elsewhere = elsewhere or (lambda: False)
+        self.answering: Callable[[], bool] = lambda: False
+        """Whether a request is being answered in this process: jobs let it go first."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="export")
         self._deleted: set[str] = set()
         self._under_way: list[str] = []
@@ -206,8 +210,12 @@ class ExportJobs:
             self._under_way.remove(job.id)
 
     def _give_way(self, job: Job) -> None:
-        """Let the job that began last get on: threads of one interpreter take turns."""
+        """Let requests and the job begun last get on: threads of one interpreter take turns."""
         if self._under_way[-1:] != [job.id]:
+            time.sleep(_COURTESY_S)
+        for _ in range(_MOST_COURTESY):
+            if not self.answering():
+                return
             time.sleep(_COURTESY_S)
 
     def _do(self, job: Job) -> None:

@@ -74,7 +74,7 @@ def crowd(monkeypatch):
             callers.append(caller)
         return app
 
-    server = Server(at_once=2)
+    call.server = server = Server(at_once=2)
     yield call
     app.go_on.set()
     for caller in callers:
@@ -89,6 +89,7 @@ def entered(app, times):
 def test_no_more_requests_are_worked_on_at_once_than_the_server_has_turns(crowd):
     app = crowd("/", 4, patience_s=20)
     assert entered(app, 2)
+    assert crowd.server.is_full()
     assert not app.entered.acquire(timeout=0.2)
     app.go_on.set()
     assert entered(app, 2)
@@ -100,7 +101,9 @@ def test_who_has_waited_long_goes_on_without_a_turn(crowd):
 
 
 def test_an_answer_that_is_on_its_way_needs_no_turn(crowd):
+    assert not crowd.server.is_full()
     assert entered(crowd("/stream", 4, patience_s=20), 4)
+    assert not crowd.server.is_full()
 
 
 def test_a_delay_that_was_asked_for_takes_nobodys_turn(crowd):
