@@ -274,3 +274,25 @@ def test_a_payer_that_wants_an_attestation_takes_no_request_without(new_node):
     node.issue(caller.send_match(content), 422, "suppressed")
     [kept] = [r for r in node.payer.audit.records() if r["event"] == "bulk"]
     assert kept["details"]["attestation"] == {"given": 1, "attestation-missing": 1}
+
+
+def test_a_bulk_match_that_is_deleted_stops_before_the_next_member(new_node):
+    node, asked = new_node(), []
+    caller, jobs = node.caller(), node.payer.jobs
+
+    def second_asks():
+        asked.append(1)
+        if len(asked) == 2:
+            [job] = jobs.of(caller.client_id)
+            jobs.remove(job)
+        return False
+
+    jobs.answering = second_asks
+    content = body(
+        *(bundle(caller, name) for name in ("unique", "every-claim", "consent-expired-a"))
+    )
+    begun = send(caller, content)
+    node.finish_exports()
+    assert len(asked) == 2
+    assert caller.get(begun.headers["Content-Location"]).status_code == 404
+    assert "entry" not in caller.get("Group").get_json()
