@@ -39,7 +39,7 @@ def lines_of(chunks: Iterable[bytes], *, max_line: int = MAX_LINE) -> Iterator[b
 
 
 def count_lines(chunks: Iterable[bytes]) -> int:
-    """How many lines `lines_of` has of these chunks, at a tenth of the work; none is too long.
+    """How many lines `lines_of` has of these chunks, without cutting them; long ones count too.
 
     Where every line begins with a brace, as those of resources do, none of them is blank.
     """

@@ -10,7 +10,9 @@ import weakref
 import pytest
 import requests
 from payer_exchange.simulators import serving
+from payer_exchange.simulators.assembly import start_responder
 from payer_exchange.simulators.faults import END_TURN, Fault, with_faults
+from payer_exchange.simulators.responder_options import ResponderOptions
 from payer_exchange.simulators.serving import Server
 
 
@@ -94,6 +96,17 @@ def test_no_more_requests_are_worked_on_at_once_than_the_server_has_turns(crowd)
     app.go_on.set()
     assert entered(app, 2)
     assert app.most == 2
+
+
+def test_the_jobs_of_a_payer_hear_of_requests_that_are_worked_on():
+    running = start_responder(ResponderOptions(members=1))
+    try:
+        before = running.payer.jobs.answering()
+        with running.server._server.turns:
+            during = running.payer.jobs.answering()
+    finally:
+        running.close()
+    assert (before, during) == (False, True)
 
 
 def test_who_has_waited_long_goes_on_without_a_turn(crowd):
